@@ -1,0 +1,72 @@
+"""The program ``oss``: a lazy group, and the one place where errors become text."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from oss import __version__
+
+# name: (module:attribute, summary); with the summaries here `oss --help` imports no command.
+COMMANDS = {
+    "run": ("oss.cli.run:run", "Answer a prompt with a profile, or chat."),
+    "profile": ("oss.cli.profile:profile", "List, show, write and check profiles."),
+    "persona": ("oss.cli.persona:persona", "List, show and write personas."),
+    "model": ("oss.cli.model:model", "Fetch, list and inspect models."),
+    "log": ("oss.cli.log:log", "Read, search and export past conversations."),
+    "plugins": ("oss.cli.plugins:plugins", "List, install and write plugins."),
+    "doctor": ("oss.cli.doctor:doctor", "Say what works on this machine, and why not."),
+    "completion": ("oss.cli.completion:completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is run or its own help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Built-in commands first, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command's module, or ``None`` where there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table of commands, from summaries alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="oss")
+def cli() -> None:
+    """Run, specialise and measure open-weight models: one profile for model, persona,
+    documents, tools and adapters.
+    """
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the program and exit; :class:`oss.contracts.errors.OssError` becomes two lines."""
+    from oss.contracts.errors import OssError
+
+    try:
+        code = cli.main(args=args, prog_name="oss", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.stderr.write("\n")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OssError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"hint: {error.hint}\n")
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)

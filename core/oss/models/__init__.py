@@ -1,0 +1,1 @@
+"""Models: names, sources, headers, memory, what is here."""

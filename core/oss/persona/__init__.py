@@ -1,0 +1,1 @@
+"""Personas: found, read, rendered."""

@@ -1,0 +1,1 @@
+"""Finding, registering, installing and writing plugins."""

@@ -1,0 +1,1 @@
+"""Profiles: TOML in, one resolved and explained profile out."""

@@ -1,0 +1,155 @@
+"""The profile: every table and key, its meaning and its default.
+
+This is the one declaration. Validation, ``oss profile schema``, the reference page and
+``oss profile show`` are all made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Overflow = Literal["refuse", "drop-oldest", "summarise"]
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A TOML table; unknown keys are refused."""
+
+
+class ModelTable(Table):
+    """Which model, and how much context."""
+
+    name: Annotated[
+        str | None,
+        Meta(description="A short name, a path, or scheme:reference. Wins over `prefer`."),
+    ] = None
+    prefer: Annotated[
+        tuple[str, ...],
+        Meta(description="Models in order of preference; the first that is here and fits is used."),
+    ] = ()
+    context: Annotated[
+        int,
+        Meta(ge=0, description="Tokens of context; 0 is as large as the model and memory allow."),
+    ] = 0
+
+
+class BackendTable(Table):
+    """Which engine. Options of an engine stand in a table of its own: `[backend.llamacpp]`."""
+
+    name: Annotated[
+        str, Meta(description="A backend, or `auto`: the first that can open the model here.")
+    ] = "auto"
+    options: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(description="Backend name to its options; written as `[backend.NAME]` in TOML."),
+    ] = {}
+
+
+class SamplingTable(Table):
+    """How the next token is drawn. A key left out is the persona's, else the engine's default."""
+
+    temperature: Annotated[float | None, Meta(ge=0, description="0 is greedy.")] = None
+    top_p: Annotated[float | None, Meta(ge=0, le=1, description="Nucleus sampling.")] = None
+    top_k: Annotated[
+        int | None, Meta(ge=0, description="Only the k likeliest tokens; 0 is all.")
+    ] = None
+    min_p: Annotated[
+        float | None, Meta(ge=0, le=1, description="Only tokens this likely relative to the best.")
+    ] = None
+    repeat_penalty: Annotated[float | None, Meta(ge=0, description="1 is off.")] = None
+    presence_penalty: Annotated[float | None, Meta(ge=-2, le=2, description="0 is off.")] = None
+    frequency_penalty: Annotated[float | None, Meta(ge=-2, le=2, description="0 is off.")] = None
+    seed: Annotated[int | None, Meta(description="Makes a draw repeatable.")] = None
+    max_tokens: Annotated[int | None, Meta(ge=1, description="The longest answer, in tokens.")] = (
+        None
+    )
+    stop: Annotated[tuple[str, ...], Meta(description="Texts that end the answer.")] = ()
+
+
+class PersonaTable(Table):
+    """Who the model is to be."""
+
+    name: Annotated[str | None, Meta(description="A persona's name, or a path to its file.")] = None
+    system: Annotated[
+        str | None, Meta(description="System text written here, in place of a named persona.")
+    ] = None
+    variables: Annotated[
+        dict[str, str], Meta(description="Values for the persona's template.")
+    ] = {}
+
+
+class ReasoningTable(Table):
+    """How a reasoning model thinks, and whether it is shown."""
+
+    effort: Annotated[
+        Literal["none", "minimal", "low", "medium", "high"] | None,
+        Meta(description="How much to think; models that cannot ignore it."),
+    ] = None
+    show: Annotated[bool, Meta(description="Print the thinking, dimmed, before the answer.")] = (
+        False
+    )
+
+
+class AdapterTable(Table):
+    """An adapter to load with the model."""
+
+    path: Annotated[str, Meta(description="A GGUF LoRA file or a PEFT folder.")]
+    name: Annotated[
+        str | None, Meta(description="What to call it; the file's name if left out.")
+    ] = None
+    scale: Annotated[float, Meta(description="1 is as trained, 0 is off.")] = 1.0
+
+
+class RetrieverTable(Table):
+    """Where passages come from."""
+
+    name: Annotated[str | None, Meta(description="A retriever; none if left out.")] = None
+    k: Annotated[int, Meta(ge=1, description="How many passages to look for.")] = 5
+    options: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(description="Retriever name to its options; written as `[retriever.NAME]` in TOML."),
+    ] = {}
+
+
+class MemoryTable(Table):
+    """What is kept of a conversation."""
+
+    overflow: Annotated[
+        Overflow,
+        Meta(description="When the conversation no longer fits the context."),
+    ] = "drop-oldest"
+
+
+class ToolsTable(Table):
+    """What the model may ask for."""
+
+    allow: Annotated[tuple[str, ...], Meta(description="Tools shown to the model.")] = ()
+    consent: Annotated[
+        Literal["ask", "always", "never"],
+        Meta(
+            description="Ask before a tool that is not safe runs; or never ask; or never run one."
+        ),
+    ] = "ask"
+    max_rounds: Annotated[
+        int, Meta(ge=1, description="How many times the model may call tools in one turn.")
+    ] = 8
+
+
+class Profile(Table):
+    """A profile: model, engine, persona, documents, tools and adapters in one file."""
+
+    extends: Annotated[str | None, Meta(description="The profile whose values stand beneath.")] = (
+        None
+    )
+    description: Annotated[str, Meta(description="One line for `oss profile list`.")] = ""
+    model: ModelTable = ModelTable()
+    backend: BackendTable = BackendTable()
+    sampling: SamplingTable = SamplingTable()
+    persona: PersonaTable = PersonaTable()
+    reasoning: ReasoningTable = ReasoningTable()
+    adapter: tuple[AdapterTable, ...] = ()
+    retriever: RetrieverTable = RetrieverTable()
+    memory: MemoryTable = MemoryTable()
+    tools: ToolsTable = ToolsTable()

@@ -1,0 +1,1 @@
+"""The store: conversations and turns in SQLite."""

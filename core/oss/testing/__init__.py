@@ -1,0 +1,1 @@
+"""For tests of oss and of plugins: fakes, an isolated home, conformance suites."""

@@ -1,0 +1,1 @@
+"""The turn: persona, memory, retrieval, budget, generate, tools, log."""

@@ -1,0 +1,1 @@
+"""A few tools that need nothing installed."""

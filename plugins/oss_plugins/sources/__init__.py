@@ -1,0 +1,1 @@
+"""Model sources: ``hf:``, ``pypi:``, ``file:``, ``ollama:``."""
