@@ -18,7 +18,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """A TOML table; unknown keys are refused."""
 
 
-class ModelTable(Table):
+class ModelTable(Table, frozen=True):
     """Which model, and how much context."""
 
     name: Annotated[
@@ -35,7 +35,7 @@ class ModelTable(Table):
     ] = 0
 
 
-class BackendTable(Table):
+class BackendTable(Table, frozen=True):
     """Which engine. Options of an engine stand in a table of its own: `[backend.llamacpp]`."""
 
     name: Annotated[
@@ -47,7 +47,7 @@ class BackendTable(Table):
     ] = {}
 
 
-class SamplingTable(Table):
+class SamplingTable(Table, frozen=True):
     """How the next token is drawn. A key left out is the persona's, else the engine's default."""
 
     temperature: Annotated[float | None, Meta(ge=0, description="0 is greedy.")] = None
@@ -68,7 +68,7 @@ class SamplingTable(Table):
     stop: Annotated[tuple[str, ...], Meta(description="Texts that end the answer.")] = ()
 
 
-class PersonaTable(Table):
+class PersonaTable(Table, frozen=True):
     """Who the model is to be."""
 
     name: Annotated[str | None, Meta(description="A persona's name, or a path to its file.")] = None
@@ -80,7 +80,7 @@ class PersonaTable(Table):
     ] = {}
 
 
-class ReasoningTable(Table):
+class ReasoningTable(Table, frozen=True):
     """How a reasoning model thinks, and whether it is shown."""
 
     effort: Annotated[
@@ -92,7 +92,7 @@ class ReasoningTable(Table):
     )
 
 
-class AdapterTable(Table):
+class AdapterTable(Table, frozen=True):
     """An adapter to load with the model."""
 
     path: Annotated[str, Meta(description="A GGUF LoRA file or a PEFT folder.")]
@@ -102,7 +102,7 @@ class AdapterTable(Table):
     scale: Annotated[float, Meta(description="1 is as trained, 0 is off.")] = 1.0
 
 
-class RetrieverTable(Table):
+class RetrieverTable(Table, frozen=True):
     """Where passages come from."""
 
     name: Annotated[str | None, Meta(description="A retriever; none if left out.")] = None
@@ -113,7 +113,7 @@ class RetrieverTable(Table):
     ] = {}
 
 
-class MemoryTable(Table):
+class MemoryTable(Table, frozen=True):
     """What is kept of a conversation."""
 
     overflow: Annotated[
@@ -122,7 +122,7 @@ class MemoryTable(Table):
     ] = "drop-oldest"
 
 
-class ToolsTable(Table):
+class ToolsTable(Table, frozen=True):
     """What the model may ask for."""
 
     allow: Annotated[tuple[str, ...], Meta(description="Tools shown to the model.")] = ()
@@ -137,7 +137,7 @@ class ToolsTable(Table):
     ] = 8
 
 
-class Profile(Table):
+class Profile(Table, frozen=True):
     """A profile: model, engine, persona, documents, tools and adapters in one file."""
 
     extends: Annotated[str | None, Meta(description="The profile whose values stand beneath.")] = (
