@@ -1,0 +1,1 @@
+"""What engines share: threads to asyncio, the wire form of requests, parsers of raw answers."""
