@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from oss.contracts.chat import Delta, TokenLogprob, ToolCallDelta, Usage
+from oss.contracts.wire import message_to_wire, tool_to_wire
 
 if TYPE_CHECKING:
     from oss.contracts.chat import ChatRequest, FinishReason
-    from oss.contracts.messages import Message, ToolSpec
+    from oss.contracts.messages import Message
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -27,42 +28,15 @@ _FINISH: dict[str, FinishReason] = {
 
 
 def message_json(message: Message, *, reasoning_field: str | None = None) -> dict[str, Any]:
-    """A message as the API writes it.
+    """A message as a server wants it.
 
-    :param reasoning_field: under which key a server takes the thinking of an assistant's earlier
-        message; ``None`` leaves the thinking out, which strict servers want.
+    :param reasoning_field: under which key this server takes the thinking of an assistant's
+        earlier message; ``None`` leaves the thinking out, which strict servers want.
     """
-    found: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        found["name"] = message.name
-    if message.tool_call_id is not None:
-        found["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        found["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
-        if not message.content:
-            found["content"] = None
+    found = message_to_wire(message, reasoning=False)
     if message.reasoning and reasoning_field is not None:
         found[reasoning_field] = message.reasoning
     return found
-
-
-def tool_json(tool: ToolSpec) -> dict[str, Any]:
-    """A tool as the API writes it."""
-    return {
-        "type": "function",
-        "function": {
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": tool.parameters,
-        },
-    }
 
 
 def tool_choice_json(choice: str) -> str | dict[str, Any]:
@@ -104,7 +78,7 @@ def request_json(
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if request.tools:
-        body["tools"] = [tool_json(tool) for tool in request.tools]
+        body["tools"] = [tool_to_wire(tool) for tool in request.tools]
         body["tool_choice"] = tool_choice_json(request.tool_choice)
     if request.json_schema is not None:
         body["response_format"] = {

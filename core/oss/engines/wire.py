@@ -66,9 +66,7 @@ def sampling_json(sampling: Sampling) -> Json:
         "seed",
         "max_tokens",
     )
-    out: Json = {
-        name: value for name in names if (value := getattr(sampling, name)) is not None
-    }
+    out: Json = {name: value for name in names if (value := getattr(sampling, name)) is not None}
     if sampling.stop:
         out["stop"] = list(sampling.stop)
     return out
@@ -127,6 +125,4 @@ def _timings(chunk: Mapping[str, Any]) -> Timings | None:
     timings = chunk.get("timings")
     if not timings:
         return None
-    return Timings(
-        prompt_s=timings["prompt_ms"] / 1000, generate_s=timings["predicted_ms"] / 1000
-    )
+    return Timings(prompt_s=timings["prompt_ms"] / 1000, generate_s=timings["predicted_ms"] / 1000)
