@@ -1,11 +1,22 @@
-"""Finds plugins by entry-point metadata; imports none of them."""
+"""Finds plugins by entry-point metadata; imports none of them.
+
+``importlib.metadata`` reads every installed distribution, which costs more than the rest of
+``oss --help``. Its answer is kept in a file under the cache folder, with what it was made from:
+the folders of ``sys.path`` and when each last changed. Installing or removing a distribution
+changes its folder.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from oss.plugins.cache import CacheFile
+
 GROUP = "oss.v1"
+CORE = "oss-workbench"
 
 
 class EntryPoint(NamedTuple):
@@ -25,6 +36,39 @@ class EntryPoint(NamedTuple):
 
 def find_entry_points() -> list[EntryPoint]:
     """All plugins, those of this distribution first, then by name."""
+    file = CacheFile(f"entry-points-{sys.implementation.cache_tag}")
+    key = _path_state()  # before reading: a change from now on makes another key
+    cached = file.read(key)
+    if isinstance(cached, list):
+        try:
+            return [EntryPoint(*map(_text, row)) for row in cached]
+        except (TypeError, ValueError):
+            pass  # not our file, or a damaged one; it is written anew below
+    found = _read_metadata()
+    file.write(key, found)
+    return found
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _path_state() -> list[list[str | int]]:
+    """Each folder of ``sys.path`` with the time of its last change in nanoseconds; 0: absent."""
+    state: list[list[str | int]] = []
+    for entry in sys.path:
+        folder = os.path.abspath(entry)  # noqa: PTH100  and here: links are not followed
+        try:
+            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116  pathlib costs start-up here
+        except OSError:
+            changed = 0
+        state.append([folder, changed])
+    return state
+
+
+def _read_metadata() -> list[EntryPoint]:
     from importlib.metadata import entry_points
 
     found = []
@@ -32,4 +76,4 @@ def find_entry_points() -> list[EntryPoint]:
         name = entry_point.dist.name if entry_point.dist else "unknown"
         version = entry_point.dist.version if entry_point.dist else ""
         found.append(EntryPoint(entry_point.name, entry_point.value, name, version))
-    return sorted(found, key=lambda e: (e.distribution != "oss-workbench", e.name))
+    return sorted(found, key=lambda e: (e.distribution != CORE, e.name, e.distribution))

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pluggy
 
 from oss import hookspecs
-from oss.contracts.errors import ConfigError
+from oss.contracts.descriptors import Descriptor
+from oss.contracts.errors import ConfigError, OssError
 from oss.plugins.discovery import EntryPoint, find_entry_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from oss.contracts.descriptors import Descriptor
+    from pluggy import HookImpl
 
 Kind = Literal[
     "backends",
     "retrievers",
+    "stores",
     "embedders",
     "adapters",
     "personas",
@@ -29,6 +30,19 @@ Kind = Literal[
     "model_sources",
     "commands",
 ]
+Value = TypeVar("Value")
+
+
+def singular(kind: Kind) -> str:
+    """``model source`` for ``model_sources``."""
+    return kind.removesuffix("s").replace("_", " ")
+
+
+def _brief(result: Any) -> str:
+    """A hook's answer for a trace: the names of what it offers."""
+    if isinstance(result, list | tuple) and not isinstance(result, Descriptor):
+        return ", ".join(str(getattr(item, "name", item)) for item in result) or "nothing"
+    return repr(result)
 
 
 @dataclass(frozen=True)
@@ -37,112 +51,265 @@ class Offer:
 
     descriptor: Descriptor
     plugin: str
+    distribution: str
 
 
 class Plugins:
     """The registered plugins and what they offer.
 
-    :ivar warnings: one line for each plugin that could not be used.
+    :param warn: called with each warning when it arises; a warning is one line.
+    :ivar entry_points: every plugin that was asked for, by name, the broken ones too.
+    :ivar broken: name of a plugin that could not be registered to the reason.
+    :ivar warnings: one line for each plugin that could not be used, and each offer ignored.
     """
 
-    def __init__(self, entry_points: Iterable[EntryPoint]) -> None:
+    def __init__(
+        self, entry_points: Iterable[EntryPoint], warn: Callable[[str], None] | None = None
+    ) -> None:
         self.manager = pluggy.PluginManager("oss")
         self.manager.add_hookspecs(hookspecs)
+        self.entry_points: dict[str, EntryPoint] = {}
+        self.broken: dict[str, str] = {}
         self.warnings: list[str] = []
+        self._warn = warn
         self._offers: dict[Kind, dict[str, Offer]] = {}
-        if os.environ.get("OSS_TRACE_HOOKS") == "1":
-            self.manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
-            self.manager.enable_tracing()
+        self._trace = os.environ.get("OSS_TRACE_HOOKS") == "1"
         for entry_point in entry_points:
             self._register(entry_point)
 
     @property
     def hook(self) -> Any:
-        """pluggy's hook relay, for the moments of the turn."""
+        """pluggy's hook relay. Prefer :meth:`joined`, :meth:`pipe` and :meth:`notify`, which
+        know what to do when a plugin fails.
+        """
         return self.manager.hook
 
+    def warn(self, line: str) -> None:
+        """Keep a warning, and tell it to who wants to know at once."""
+        self.warnings.append(line)
+        if self._warn:
+            self._warn(line)
+
     def _register(self, entry_point: EntryPoint) -> None:
+        name = entry_point.name
+        if first := self.entry_points.get(name):
+            self.warn(
+                f"plugin '{name}' of {entry_point.distribution} is ignored: "
+                f"{first.distribution} has one of this name"
+            )
+            return
+        self.entry_points[name] = entry_point
         try:
-            plugin = entry_point.load()
-            self.manager.register(plugin, name=entry_point.name)
+            self.manager.register(entry_point.load(), name=name)
             self.manager.check_pending()
         except Exception as error:  # noqa: BLE001  a plugin may raise anything
-            if self.manager.has_plugin(entry_point.name):
-                self.manager.unregister(name=entry_point.name)
-            self.warnings.append(
-                f"plugin '{entry_point.name}' ({entry_point.distribution}) is not usable: "
-                f"{type(error).__name__}: {error}"
+            self.broken[name] = self._reason(error)
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+            self.warn(
+                f"plugin '{name}' ({entry_point.distribution}) is not usable: {self.broken[name]}"
             )
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, pluggy.PluginValidationError):
+            import difflib
+
+            for caller in self.manager.get_hookcallers(error.plugin) or ():
+                if not caller.has_spec():
+                    near = difflib.get_close_matches(caller.name, dir(hookspecs), 1)
+                    guess = f"; did you mean '{near[0]}'?" if near else ""
+                    return f"there is no hook '{caller.name}'{guess}"
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+    def _implementations(self, hook: str) -> list[HookImpl]:
+        """In order of registration, except that ``tryfirst`` and ``trylast`` are kept."""
+        return list(reversed(getattr(self.hook, hook).get_hookimpls()))
+
+    def _call(self, implementation: HookImpl, hook: str, given: Mapping[str, Any]) -> Any:
+        arguments = [given[name] for name in implementation.argnames]
+        if not self._trace:
+            return implementation.function(*arguments)
+        import time
+
+        begun = time.perf_counter()
+        outcome = "raised"
+        try:
+            result = implementation.function(*arguments)
+            outcome = f"-> {_brief(result)}"
+        finally:
+            took = (time.perf_counter() - begun) * 1000
+            sys.stderr.write(
+                f"hook: {hook} [{implementation.plugin_name}] {took:.1f} ms {outcome}\n"
+            )
+        return result
+
+    def joined(self, hook: str) -> list[tuple[str, Any]]:
+        """What every plugin answers to a hook that returns a list: (plugin, item) pairs.
+
+        A plugin that fails costs a warning and its own items.
+        """
+        found: list[tuple[str, Any]] = []
+        for implementation in self._implementations(hook):
+            plugin = implementation.plugin_name
+            try:
+                found += [(plugin, item) for item in self._call(implementation, hook, {})]
+            except Exception as error:  # noqa: BLE001  a plugin may raise anything
+                self.warn(f"plugin '{plugin}' failed in {hook}: {self._reason(error)}")
+        return found
+
+    def pipe(self, hook: str, name: str, value: Value, **others: Any) -> Value:
+        """Pass ``value`` as the argument ``name`` through every plugin, each seeing what the one
+        before returned; ``None`` leaves it.
+
+        :raises ConfigError: a plugin failed. What it should have changed or taken away must not
+            go on as if it had; an :class:`OssError` that it raises is passed on.
+        """
+        for implementation in self._implementations(hook):
+            try:
+                changed = self._call(implementation, hook, {**others, name: value})
+            except OssError:
+                raise
+            except Exception as error:
+                plugin = implementation.plugin_name
+                raise ConfigError(
+                    f"plugin '{plugin}' failed in {hook}: {self._reason(error)}",
+                    hint=f"oss plugins show {plugin}; OSS_PLUGINS chooses which are used",
+                ) from error
+            value = value if changed is None else changed
+        return value
+
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Tell every plugin; one that fails costs a warning."""
+        for implementation in self._implementations(hook):
+            try:
+                self._call(implementation, hook, arguments)
+            except Exception as error:  # noqa: BLE001  a plugin may raise anything
+                plugin = implementation.plugin_name
+                self.warn(f"plugin '{plugin}' failed in {hook}: {self._reason(error)}")
 
     def offers(self, kind: Kind) -> Mapping[str, Offer]:
         """Everything of one kind, by name, in order of registration."""
         if kind not in self._offers:
             found: dict[str, Offer] = {}
-            hook = getattr(self.hook, f"oss_{kind}")
-            for implementation in reversed(hook.get_hookimpls()):
-                try:
-                    descriptors = list(implementation.function())
-                except Exception as error:  # noqa: BLE001  a plugin may raise anything
-                    self.warnings.append(
-                        f"plugin '{implementation.plugin_name}' failed in oss_{kind}: "
-                        f"{type(error).__name__}: {error}"
+            for plugin, descriptor in self.joined(f"oss_{kind}"):
+                if not isinstance(descriptor, Descriptor):
+                    self.warn(
+                        f"plugin '{plugin}' gave oss_{kind} a "
+                        f"{type(descriptor).__name__}, not a Descriptor; ignored"
                     )
                     continue
-                for descriptor in descriptors:
-                    offer = Offer(descriptor, implementation.plugin_name)
-                    first = found.setdefault(descriptor.name, offer)
-                    if first is not offer:
-                        self.warnings.append(
-                            f"plugin '{offer.plugin}' offers {kind} '{descriptor.name}', which "
-                            f"'{first.plugin}' already does; ignored"
-                        )
+                entry_point = self.entry_points.get(plugin)
+                distribution = entry_point.distribution if entry_point else plugin
+                offer = Offer(descriptor, plugin, distribution)
+                first = found.setdefault(descriptor.name, offer)
+                if first is not offer:
+                    self.warn(
+                        f"plugin '{plugin}' offers the {singular(kind)} '{descriptor.name}', "
+                        f"which '{first.plugin}' already does; ignored"
+                    )
             self._offers[kind] = found
         return self._offers[kind]
 
     def find(self, kind: Kind, name: str) -> Descriptor:
         """The descriptor of a name.
 
-        :raises ConfigError: unknown; the message has the nearest name.
+        :raises ConfigError: unknown; the hint has the nearest name, or the plugin that may offer
+            it and could not be loaded.
         """
+        return self._find(kind, name).descriptor
+
+    def _find(self, kind: Kind, name: str) -> Offer:
         offers = self.offers(kind)
         if name in offers:
-            return offers[name].descriptor
-        singular = kind.removesuffix("s").replace("_", " ")
-        near = difflib.get_close_matches(name, offers, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(offers) or 'none'}"
-        raise ConfigError(f"unknown {singular} '{name}'", hint=hint)
+            return offers[name]
+        if name in self.broken:
+            raise ConfigError(
+                f"{singular(kind)} '{name}' is not to be had: plugin '{name}' "
+                f"({self.entry_points[name].distribution}) is not usable: {self.broken[name]}",
+                hint=f"oss plugins show {name}",
+            )
+        import difflib
+
+        if near := difflib.get_close_matches(name, offers, 1):
+            hint = f"did you mean '{near[0]}'?"
+        elif self.broken:
+            listed = ", ".join(f"'{b}' ({self.entry_points[b].distribution})" for b in self.broken)
+            hint = f"perhaps of a plugin that is not usable: {listed}; oss plugins show NAME"
+        else:
+            hint = f"known: {', '.join(offers) or 'none'}"
+        raise ConfigError(f"unknown {singular(kind)} '{name}'", hint=hint)
 
     def load(self, kind: Kind, name: str) -> Any:
         """Import what a name stands for.
 
-        :raises ConfigError: unknown, or it cannot be imported; the hint says what to install.
+        :raises ConfigError: unknown, or it cannot be imported; names plugin and distribution,
+            and the hint says what to install.
         """
-        descriptor = self.find(kind, name)
-        try:
-            return descriptor.load()
-        except ImportError as error:
-            extra = descriptor.extra
-            raise ConfigError(
-                f"{kind.removesuffix('s').replace('_', ' ')} '{name}' needs "
-                f"'{error.name or error}', which is not installed",
-                hint=f"pip install 'oss-workbench[{extra}]'" if extra else "reinstall its package",
-            ) from error
+        return load_offer(kind, self._find(kind, name))
 
 
-def load_plugins() -> Plugins:
-    """Every installed plugin, or those that ``OSS_PLUGINS`` (comma separated; empty: none) names.
+def load_offer(kind: Kind, offer: Offer) -> Any:
+    """Import what an offer stands for.
 
+    :raises ConfigError: it cannot be imported.
+    """
+    descriptor = offer.descriptor
+    source = (
+        f"{singular(kind)} '{descriptor.name}' of plugin '{offer.plugin}' ({offer.distribution})"
+    )
+    try:
+        return descriptor.load()
+    except ImportError as error:
+        own = descriptor.target.partition(":")[0].partition(".")[0]
+        missing = isinstance(error, ModuleNotFoundError) and error.name
+        if missing and missing.partition(".")[0] != own:
+            what = f"needs '{missing}', which is not installed"
+            extra = f"[{descriptor.extra}]" if descriptor.extra else ""
+            hint = f"pip install '{offer.distribution}{extra}'"
+        else:
+            what = f"cannot be imported: {' '.join(str(error).split())}"
+            hint = f"pip install --force-reinstall {offer.distribution}"
+        raise ConfigError(f"{source} {what}", hint=hint) from error
+    except Exception as error:
+        module = descriptor.target.partition(":")[0]
+        raise ConfigError(
+            f"{source} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}",
+            hint=f'the whole traceback: python -c "import {module}"',
+        ) from error
+
+
+_said: set[str] = set()
+
+
+def to_stderr(line: str) -> None:
+    """Write a warning, once in the life of the process."""
+    if line not in _said:
+        _said.add(line)
+        sys.stderr.write(f"warning: {line}\n")
+
+
+def select(found: list[EntryPoint]) -> list[EntryPoint]:
+    """Those that ``OSS_PLUGINS`` names (comma separated, in its order); all where it is not set.
+
+    :raises ConfigError: it names a plugin that is not installed.
+    """
+    selection = os.environ.get("OSS_PLUGINS")
+    if selection is None:
+        return found
+    wanted = [name.strip() for name in selection.split(",") if name.strip()]
+    known = {entry_point.name for entry_point in found}
+    if missing := [name for name in wanted if name not in known]:
+        raise ConfigError(
+            f"OSS_PLUGINS names '{missing[0]}', which is not installed",
+            hint=f"installed: {', '.join(sorted(known)) or 'none'}",
+        )
+    return [e for name in dict.fromkeys(wanted) for e in found if e.name == name]
+
+
+def load_plugins(warn: Callable[[str], None] | None = to_stderr) -> Plugins:
+    """Every installed plugin, or those that ``OSS_PLUGINS`` names.
+
+    :param warn: receives the warnings; by default they are lines on stderr.
     :raises ConfigError: ``OSS_PLUGINS`` names a plugin that is not installed.
     """
-    found = find_entry_points()
-    selection = os.environ.get("OSS_PLUGINS")
-    if selection is not None:
-        wanted = [name.strip() for name in selection.split(",") if name.strip()]
-        by_name = {entry_point.name: entry_point for entry_point in found}
-        if missing := [name for name in wanted if name not in by_name]:
-            raise ConfigError(
-                f"OSS_PLUGINS names '{missing[0]}', which is not installed",
-                hint=f"installed: {', '.join(by_name) or 'none'}",
-            )
-        found = [by_name[name] for name in wanted]
-    return Plugins(found)
+    return Plugins(select(find_entry_points()), warn)
