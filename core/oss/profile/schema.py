@@ -6,16 +6,27 @@ This is the one declaration. Validation, ``oss profile schema``, the reference p
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 Overflow = Literal["refuse", "drop-oldest", "summarise"]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A TOML table; unknown keys are refused."""
+    """A TOML table; unknown keys are refused.
+
+    Where ``open_tables`` is true, the tables inside it that are no key of it are named by
+    plugins: they hold the options of one engine each and are kept in ``options``.
+    """
+
+    open_tables: ClassVar[bool] = False
 
 
 class ModelTable(Table, frozen=True):
@@ -33,10 +44,16 @@ class ModelTable(Table, frozen=True):
         int,
         Meta(ge=0, description="Tokens of context; 0 is as large as the model and memory allow."),
     ] = 0
+    check_memory: Annotated[
+        bool,
+        Meta(description="Refuse a model that does not fit into memory before it is loaded."),
+    ] = True
 
 
 class BackendTable(Table, frozen=True):
     """Which engine. Options of an engine stand in a table of its own: `[backend.llamacpp]`."""
+
+    open_tables: ClassVar[bool] = True
 
     name: Annotated[
         str, Meta(description="A backend, or `auto`: the first that can open the model here.")
@@ -50,21 +67,21 @@ class BackendTable(Table, frozen=True):
 class SamplingTable(Table, frozen=True):
     """How the next token is drawn. A key left out is the persona's, else the engine's default."""
 
-    temperature: Annotated[float | None, Meta(ge=0, description="0 is greedy.")] = None
-    top_p: Annotated[float | None, Meta(ge=0, le=1, description="Nucleus sampling.")] = None
+    temperature: Annotated[NotNegative | None, Meta(description="0 is greedy.")] = None
+    top_p: Annotated[Share | None, Meta(description="Nucleus sampling; 1 is off.")] = None
     top_k: Annotated[
-        int | None, Meta(ge=0, description="Only the k likeliest tokens; 0 is all.")
+        Count | None, Meta(description="Only the k likeliest tokens; 0 is all.")
     ] = None
     min_p: Annotated[
-        float | None, Meta(ge=0, le=1, description="Only tokens this likely relative to the best.")
+        Share | None, Meta(description="Only tokens this likely relative to the best; 0 is off.")
     ] = None
-    repeat_penalty: Annotated[float | None, Meta(ge=0, description="1 is off.")] = None
-    presence_penalty: Annotated[float | None, Meta(ge=-2, le=2, description="0 is off.")] = None
-    frequency_penalty: Annotated[float | None, Meta(ge=-2, le=2, description="0 is off.")] = None
+    repeat_penalty: Annotated[NotNegative | None, Meta(description="1 is off.")] = None
+    presence_penalty: Annotated[Penalty | None, Meta(description="0 is off.")] = None
+    frequency_penalty: Annotated[Penalty | None, Meta(description="0 is off.")] = None
     seed: Annotated[int | None, Meta(description="Makes a draw repeatable.")] = None
-    max_tokens: Annotated[int | None, Meta(ge=1, description="The longest answer, in tokens.")] = (
-        None
-    )
+    max_tokens: Annotated[
+        Positive | None, Meta(description="The longest answer, in tokens.")
+    ] = None
     stop: Annotated[tuple[str, ...], Meta(description="Texts that end the answer.")] = ()
 
 
@@ -103,7 +120,9 @@ class AdapterTable(Table, frozen=True):
 
 
 class RetrieverTable(Table, frozen=True):
-    """Where passages come from."""
+    """Where passages come from. Options stand in a table of its own: `[retriever.NAME]`."""
+
+    open_tables: ClassVar[bool] = True
 
     name: Annotated[str | None, Meta(description="A retriever; none if left out.")] = None
     k: Annotated[int, Meta(ge=1, description="How many passages to look for.")] = 5
