@@ -73,9 +73,7 @@ def describe(annotation: Any) -> str:
     return ""
 
 
-def find_problems(
-    data: Mapping[str, Any], table: type[Table], path: Key = ()
-) -> Iterator[Problem]:
+def find_problems(data: Mapping[str, Any], table: type[Table], path: Key = ()) -> Iterator[Problem]:
     """All unknown keys and wrong values, in the order of the file."""
     fields = fields_of(table)
     for name, value in data.items():
@@ -98,9 +96,7 @@ def _check_value(value: Any, annotation: Any, key: Key) -> Iterator[Problem]:
         if isinstance(value, dict):
             yield from find_problems(value, table, key)
         else:
-            yield Problem(
-                key, "expected a table", f"write [{key[-1]}], then one key on each line"
-            )
+            yield Problem(key, "expected a table", f"write [{key[-1]}], then one key on each line")
         return
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         yield Problem(
@@ -130,15 +126,11 @@ def choices_of(annotation: Any) -> tuple[str, ...]:
     if origin is typing.Literal:
         return tuple(str(choice) for choice in typing.get_args(annotation))
     if origin in (typing.Annotated, typing.Union, types.UnionType):
-        return tuple(
-            choice for part in typing.get_args(annotation) for choice in choices_of(part)
-        )
+        return tuple(choice for part in typing.get_args(annotation) for choice in choices_of(part))
     return ()
 
 
-def _explain(
-    error: msgspec.ValidationError, value: Any, annotation: Any
-) -> tuple[str, str | None]:
+def _explain(error: msgspec.ValidationError, value: Any, annotation: Any) -> tuple[str, str | None]:
     if choices := choices_of(annotation):
         near = difflib.get_close_matches(str(value), choices, 1)
         hint = f"did you mean '{near[0]}'?" if near else None
@@ -154,9 +146,7 @@ def _explain(
     return message, hint
 
 
-def _nearest(
-    name: str, fields: Mapping[str, Any], table: type[Table], path: Key
-) -> str:
+def _nearest(name: str, fields: Mapping[str, Any], table: type[Table], path: Key) -> str:
     near = difflib.get_close_matches(name, fields, 1)
     if near:
         return f"did you mean '{near[0]}'?"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from oss.contracts.errors import ConfigError
-from oss.profile.check import Problem, find_problems, fields_of, sub_table
+from oss.profile.check import Problem, fields_of, find_problems, sub_table
 from oss.profile.find import FoundProfile, default_name, find_profile, is_path
 from oss.profile.overrides import PLUGIN_TABLES, parse_set, read_environment
 from oss.profile.schema import Profile, Table

@@ -69,9 +69,9 @@ class SamplingTable(Table, frozen=True):
 
     temperature: Annotated[NotNegative | None, Meta(description="0 is greedy.")] = None
     top_p: Annotated[Share | None, Meta(description="Nucleus sampling; 1 is off.")] = None
-    top_k: Annotated[
-        Count | None, Meta(description="Only the k likeliest tokens; 0 is all.")
-    ] = None
+    top_k: Annotated[Count | None, Meta(description="Only the k likeliest tokens; 0 is all.")] = (
+        None
+    )
     min_p: Annotated[
         Share | None, Meta(description="Only tokens this likely relative to the best; 0 is off.")
     ] = None
@@ -79,9 +79,9 @@ class SamplingTable(Table, frozen=True):
     presence_penalty: Annotated[Penalty | None, Meta(description="0 is off.")] = None
     frequency_penalty: Annotated[Penalty | None, Meta(description="0 is off.")] = None
     seed: Annotated[int | None, Meta(description="Makes a draw repeatable.")] = None
-    max_tokens: Annotated[
-        Positive | None, Meta(description="The longest answer, in tokens.")
-    ] = None
+    max_tokens: Annotated[Positive | None, Meta(description="The longest answer, in tokens.")] = (
+        None
+    )
     stop: Annotated[tuple[str, ...], Meta(description="Texts that end the answer.")] = ()
 
 
