@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oss import __version__
+
+if TYPE_CHECKING:
+    from oss.plugins.offers import Offer
 
 # name: (module:attribute, summary); with the summaries here `oss --help` imports no command.
 COMMANDS = {
@@ -27,21 +30,54 @@ class LazyGroup(click.Group):
     """Imports a command when it is run or its own help is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Built-in commands first, in the order of the table."""
-        return list(COMMANDS)
+        """Built-in commands in the order of the table, then those of plugins."""
+        return [*COMMANDS, *_of_plugins()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the command's module, or ``None`` where there is no such command."""
-        if cmd_name not in COMMANDS:
+        """Import the command's module, or ``None`` where there is no such command.
+
+        :raises ConfigError: a plugin offers it, and it cannot be imported.
+        """
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), attribute)
+            return command
+        offer = _of_plugins().get(cmd_name)
+        if offer is None:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        given = offer.load("commands")
+        if not isinstance(given, click.Command):
+            from oss.contracts.errors import ConfigError
+
+            raise ConfigError(
+                f"'{offer.descriptor.target}' of plugin '{offer.plugin}' ({offer.distribution}) "
+                "is no click.Command",
+                hint="decorate it with @click.command()",
+            )
+        return given
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The table of commands, from summaries alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        if added := _of_plugins():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(n, offer.descriptor.summary) for n, offer in added.items()])
+
+
+def _of_plugins() -> dict[str, Offer]:
+    """Commands that plugins add; a built-in one of the same name wins."""
+    from oss.plugins.commands import plugin_commands
+
+    added = plugin_commands()
+    for name in [name for name in added if name in COMMANDS]:
+        from oss.plugins.manager import to_stderr
+
+        to_stderr(
+            f"plugin '{added[name].plugin}' offers the command '{name}', which oss has; ignored"
+        )
+        del added[name]
+    return added
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

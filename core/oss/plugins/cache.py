@@ -1,4 +1,4 @@
-"""Small facts that are dear to find again, kept in one JSON file per program and interpreter."""
+"""Small facts that are dear to find again, each in a JSON file of its own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from oss import paths
 VERSION = 1
 
 
+def environment() -> str:
+    """A part of a file name that two Python environments do not share.
+
+    Two programs of one environment (``oss``, a server, pytest) have different ``sys.path``, and
+    must not overwrite each other's file in turn.
+    """
+    text = "\n".join((sys.prefix, sys.version, *sys.path))
+    return f"{zlib.crc32(text.encode(errors='replace')):08x}"
+
+
 class CacheFile:
     """One file under the cache folder; losing it costs time and nothing else.
 
@@ -22,9 +32,7 @@ class CacheFile:
     """
 
     def __init__(self, name: str) -> None:
-        # One file per environment, so that two of them don't overwrite each other in turn.
-        where = zlib.crc32(sys.prefix.encode(errors="replace"))
-        self.path = paths.cache_dir() / "plugins" / f"{name}-{where:08x}.json"
+        self.path = paths.cache_dir() / "plugins" / f"{name}.json"
 
     def read(self, key: Any) -> Any:
         """What was written under an equal ``key``, or ``None``."""

@@ -13,7 +13,8 @@ import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from oss.plugins.cache import CacheFile
+from oss.contracts.errors import ConfigError
+from oss.plugins.cache import CacheFile, environment
 
 GROUP = "oss.v1"
 CORE = "oss-workbench"
@@ -36,8 +37,8 @@ class EntryPoint(NamedTuple):
 
 def find_entry_points() -> list[EntryPoint]:
     """All plugins, those of this distribution first, then by name."""
-    file = CacheFile(f"entry-points-{sys.implementation.cache_tag}")
-    key = _path_state()  # before reading: a change from now on makes another key
+    file = CacheFile(f"entry-points-{environment()}")
+    key = path_state()  # before reading: a change from now on makes another key
     cached = file.read(key)
     if isinstance(cached, list):
         try:
@@ -49,23 +50,41 @@ def find_entry_points() -> list[EntryPoint]:
     return found
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+def select(found: list[EntryPoint]) -> list[EntryPoint]:
+    """Those that ``OSS_PLUGINS`` names (comma separated, in its order); all where it is not set.
+
+    :raises ConfigError: it names a plugin that is not installed.
+    """
+    selection = os.environ.get("OSS_PLUGINS")
+    if selection is None:
+        return found
+    wanted = [name.strip() for name in selection.split(",") if name.strip()]
+    known = {entry_point.name for entry_point in found}
+    if missing := [name for name in wanted if name not in known]:
+        raise ConfigError(
+            f"OSS_PLUGINS names '{missing[0]}', which is not installed",
+            hint=f"installed: {', '.join(sorted(known)) or 'none'}",
+        )
+    return [e for name in dict.fromkeys(wanted) for e in found if e.name == name]
 
 
-def _path_state() -> list[list[str | int]]:
+def path_state() -> list[list[str | int]]:
     """Each folder of ``sys.path`` with the time of its last change in nanoseconds; 0: absent."""
     state: list[list[str | int]] = []
     for entry in sys.path:
-        folder = os.path.abspath(entry)  # noqa: PTH100  and here: links are not followed
+        folder = os.path.abspath(entry)  # noqa: PTH100  as below: pathlib costs start-up here
         try:
-            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116  pathlib costs start-up here
+            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
         except OSError:
             changed = 0
         state.append([folder, changed])
     return state
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _read_metadata() -> list[EntryPoint]:

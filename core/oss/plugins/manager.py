@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 from oss import hookspecs
 from oss.contracts.descriptors import Descriptor
 from oss.contracts.errors import ConfigError, OssError
-from oss.plugins.discovery import EntryPoint, find_entry_points
+from oss.plugins.discovery import EntryPoint, find_entry_points, select
+from oss.plugins.offers import Kind, Offer, one_line, singular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pluggy import HookImpl
 
-Kind = Literal[
-    "backends",
-    "retrievers",
-    "stores",
-    "embedders",
-    "adapters",
-    "personas",
-    "tools",
-    "model_sources",
-    "commands",
-]
+__all__ = ["Kind", "Offer", "Plugins", "load_plugins"]
+
 Value = TypeVar("Value")
-
-
-def singular(kind: Kind) -> str:
-    """``model source`` for ``model_sources``."""
-    return kind.removesuffix("s").replace("_", " ")
 
 
 def _brief(result: Any) -> str:
@@ -43,15 +29,6 @@ def _brief(result: Any) -> str:
     if isinstance(result, list | tuple) and not isinstance(result, Descriptor):
         return ", ".join(str(getattr(item, "name", item)) for item in result) or "nothing"
     return repr(result)
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A descriptor and the plugin it comes from."""
-
-    descriptor: Descriptor
-    plugin: str
-    distribution: str
 
 
 class Plugins:
@@ -119,7 +96,7 @@ class Plugins:
                     near = difflib.get_close_matches(caller.name, dir(hookspecs), 1)
                     guess = f"; did you mean '{near[0]}'?" if near else ""
                     return f"there is no hook '{caller.name}'{guess}"
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return f"{type(error).__name__}: {one_line(error)}"
 
     def _implementations(self, hook: str) -> list[HookImpl]:
         """In order of registration, except that ``tryfirst`` and ``trylast`` are kept."""
@@ -245,37 +222,7 @@ class Plugins:
         :raises ConfigError: unknown, or it cannot be imported; names plugin and distribution,
             and the hint says what to install.
         """
-        return load_offer(kind, self._find(kind, name))
-
-
-def load_offer(kind: Kind, offer: Offer) -> Any:
-    """Import what an offer stands for.
-
-    :raises ConfigError: it cannot be imported.
-    """
-    descriptor = offer.descriptor
-    source = (
-        f"{singular(kind)} '{descriptor.name}' of plugin '{offer.plugin}' ({offer.distribution})"
-    )
-    try:
-        return descriptor.load()
-    except ImportError as error:
-        own = descriptor.target.partition(":")[0].partition(".")[0]
-        missing = isinstance(error, ModuleNotFoundError) and error.name
-        if missing and missing.partition(".")[0] != own:
-            what = f"needs '{missing}', which is not installed"
-            extra = f"[{descriptor.extra}]" if descriptor.extra else ""
-            hint = f"pip install '{offer.distribution}{extra}'"
-        else:
-            what = f"cannot be imported: {' '.join(str(error).split())}"
-            hint = f"pip install --force-reinstall {offer.distribution}"
-        raise ConfigError(f"{source} {what}", hint=hint) from error
-    except Exception as error:
-        module = descriptor.target.partition(":")[0]
-        raise ConfigError(
-            f"{source} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}",
-            hint=f'the whole traceback: python -c "import {module}"',
-        ) from error
+        return self._find(kind, name).load(kind)
 
 
 _said: set[str] = set()
@@ -286,24 +233,6 @@ def to_stderr(line: str) -> None:
     if line not in _said:
         _said.add(line)
         sys.stderr.write(f"warning: {line}\n")
-
-
-def select(found: list[EntryPoint]) -> list[EntryPoint]:
-    """Those that ``OSS_PLUGINS`` names (comma separated, in its order); all where it is not set.
-
-    :raises ConfigError: it names a plugin that is not installed.
-    """
-    selection = os.environ.get("OSS_PLUGINS")
-    if selection is None:
-        return found
-    wanted = [name.strip() for name in selection.split(",") if name.strip()]
-    known = {entry_point.name for entry_point in found}
-    if missing := [name for name in wanted if name not in known]:
-        raise ConfigError(
-            f"OSS_PLUGINS names '{missing[0]}', which is not installed",
-            hint=f"installed: {', '.join(sorted(known)) or 'none'}",
-        )
-    return [e for name in dict.fromkeys(wanted) for e in found if e.name == name]
 
 
 def load_plugins(warn: Callable[[str], None] | None = to_stderr) -> Plugins:
