@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class ThreadStream(Generic[T]):
         self._closed = False
         self._done = False
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True, name="oss-engine")
+        self._thread = threading.Thread(target=self._run, name="oss-engine")
 
     def _run(self) -> None:
         try:
@@ -61,7 +61,7 @@ class ThreadStream(Generic[T]):
             except RuntimeError:  # the loop is closed: nobody reads any more
                 self._closed = True
 
-    async def read(self) -> AsyncIterator[T]:
+    async def read(self) -> AsyncGenerator[T, None]:
         """Start the producer and yield what it emits; closing this stops the producer."""
         self._thread.start()
         try:

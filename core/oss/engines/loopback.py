@@ -64,6 +64,9 @@ class LoopbackClient:
                 except (OSError, asyncio.IncompleteReadError) as again:
                     await self.close()
                     raise BackendError(f"the engine does not answer: {again}") from again
+            except asyncio.CancelledError:
+                await self.close()  # an answer still to come would be taken for the next one
+                raise
         answer = json.loads(data)
         if status != 200:
             message = (answer.get("error") or {}).get("message", data.decode())

@@ -72,8 +72,11 @@ def sampling_json(sampling: Sampling) -> Json:
     return out
 
 
-def chunk_delta(chunk: Mapping[str, Any]) -> Delta | None:
-    """A streamed chunk as a delta; ``None`` if it says nothing (a role, a progress report)."""
+def chunk_delta(chunk: Mapping[str, Any], *, top: int | None = None) -> Delta | None:
+    """A streamed chunk as a delta; ``None`` if it says nothing (a role, a progress report).
+
+    :param top: alternatives to keep of each token's; ``None`` keeps all.
+    """
     choices: Sequence[Mapping[str, Any]] = chunk.get("choices") or ()
     usage = _usage(chunk)
     timings = _timings(chunk)
@@ -85,7 +88,7 @@ def chunk_delta(chunk: Mapping[str, Any]) -> Delta | None:
     reasoning = piece.get("reasoning_content") or piece.get("reasoning") or ""
     calls = tuple(_call(call) for call in piece.get("tool_calls") or ())
     logprobs = tuple(
-        _logprob(entry) for entry in (choice.get("logprobs") or {}).get("content") or ()
+        _logprob(entry, top) for entry in (choice.get("logprobs") or {}).get("content") or ()
     )
     finish: FinishReason | None = choice.get("finish_reason")
     if not (content or reasoning or calls or logprobs or finish or usage or timings):
@@ -103,9 +106,13 @@ def _call(call: Mapping[str, Any]) -> ToolCallDelta:
     )
 
 
-def _logprob(entry: Mapping[str, Any]) -> TokenLogprob:
-    top = tuple((each["token"], each["logprob"]) for each in entry.get("top_logprobs") or ())
-    return TokenLogprob(entry["token"], entry["logprob"], top)
+def _logprob(entry: Mapping[str, Any], top: int | None) -> TokenLogprob:
+    best = entry.get("top_logprobs") or ()
+    return TokenLogprob(
+        entry["token"],
+        entry["logprob"],
+        tuple((each["token"], each["logprob"]) for each in best[:top]),
+    )
 
 
 def _usage(chunk: Mapping[str, Any]) -> Usage | None:

@@ -5,6 +5,58 @@ from __future__ import annotations
 from oss.contracts.descriptors import Descriptor, Option
 from oss.hookspecs import hookimpl
 
+OPTIONS = (
+    Option(
+        "binding",
+        "str",
+        "auto",
+        "which Python binding of llama.cpp to use; auto takes xllamacpp where it is installed",
+        choices=("auto", "xllamacpp", "llama-cpp-python"),
+    ),
+    Option("gpu_layers", "int", -1, "layers on the GPU, where there is one; -1 is all", minimum=-1),
+    Option("threads", "int", 0, "threads; 0 is one per core that may be used", minimum=0),
+    Option("batch", "int", 2048, "prompt tokens evaluated between two reports", minimum=1),
+    Option("micro_batch", "int", 512, "prompt tokens evaluated in one step", minimum=1),
+    Option(
+        "slots",
+        "int",
+        4,
+        "conversations whose prompts stay evaluated at once, within one context",
+        minimum=1,
+    ),
+    Option(
+        "kv_cache",
+        "str",
+        "f16",
+        "number format of the context in memory; q8_0 halves it",
+        choices=("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"),
+    ),
+    Option(
+        "flash_attention",
+        "str",
+        "auto",
+        "faster attention that takes less memory",
+        choices=("auto", "on", "off"),
+    ),
+    Option(
+        "cpu_moe_layers",
+        "int",
+        0,
+        "layers whose experts stay in main memory while the rest is on the GPU; -1 is all",
+        minimum=-1,
+    ),
+    Option("mmap", "bool", True, "map the file into memory in place of reading it"),
+    Option("mlock", "bool", False, "keep the model from being swapped out"),
+    Option("chat_template", "str", "", "a Jinja chat template in place of the model's own"),
+    Option(
+        "prompt_cache",
+        "int",
+        512,
+        "MiB for evaluated prompts that have lost their slot; 0 keeps none",
+        minimum=0,
+    ),
+)
+
 
 @hookimpl
 def oss_backends() -> list[Descriptor]:
@@ -14,15 +66,7 @@ def oss_backends() -> list[Descriptor]:
             "llamacpp",
             "GGUF models in this process, on CPU or GPU (llama.cpp)",
             "oss_plugins.llamacpp.backend:LlamaCppBackend",
-            options=(
-                Option(
-                    "binding",
-                    "str",
-                    "auto",
-                    "which Python binding of llama.cpp to use",
-                    choices=("auto", "xllamacpp", "llama-cpp-python"),
-                ),
-            ),
+            options=OPTIONS,
             capabilities=frozenset(
                 {
                     "tools",

@@ -1,0 +1,252 @@
+"""The engine over xllamacpp: llama.cpp's own server, inside this process.
+
+Chat goes through a direct call with a callback; counting goes through the server's port, which
+listens on 127.0.0.1 and asks for a random key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from oss.contracts.backend import EngineInfo
+from oss.contracts.errors import BackendError, ContextOverflowError, ModelError, UsageError
+from oss.engines.bridge import ThreadStream
+from oss.engines.loopback import LoopbackClient
+from oss.engines.wire import chunk_delta, message_json, sampling_json, tools_json
+from oss_plugins.llamacpp.engine import CAPABILITIES, LlamaCppEngine
+from oss_plugins.llamacpp.signals import keep_signal_handlers
+from oss_plugins.llamacpp.stderr import captured_stderr
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
+    from oss.contracts.adapter import AdapterRef
+    from oss.contracts.chat import ChatRequest, Delta
+    from oss.contracts.messages import Message, ToolSpec
+    from oss.contracts.model import LocalModel
+    from oss_plugins.llamacpp.settings import Settings
+
+Json = dict[str, Any]
+
+QUIET, ERRORS = 0, 1
+"""llama.cpp's verbosity: nothing, or errors alone."""
+
+
+class XllamaEngine(LlamaCppEngine):
+    """A model opened by xllamacpp; answers several requests at once."""
+
+    def __init__(
+        self,
+        server: Any,
+        client: LoopbackClient,
+        props: Json,
+        info: EngineInfo,
+        adapters: Sequence[AdapterRef],
+    ) -> None:
+        caps = props.get("chat_template_caps") or {}
+        super().__init__(
+            info,
+            adapters,
+            native_tools=bool(caps.get("supports_tools")),
+        )
+        self._server = server
+        self._client = client
+        self._streams: set[ThreadStream[Json]] = set()
+
+    @classmethod
+    async def load(
+        cls, model: LocalModel, adapters: Sequence[AdapterRef], settings: Settings
+    ) -> XllamaEngine:
+        """Open the model.
+
+        :raises ModelError: llama.cpp could not load it; the hint has its last words.
+        """
+        key = secrets.token_urlsafe(32)
+        server = await asyncio.to_thread(_load, str(model.path), adapters, settings, key)
+        client = LoopbackClient(server.listening_address, key)
+        props = await client.get("/props")
+        info = EngineInfo(
+            backend="llamacpp",
+            model=model.name,
+            context=props["default_generation_settings"]["n_ctx"],
+            capabilities=CAPABILITIES,
+            details={
+                "binding": "xllamacpp",
+                "threads": str(settings.threads),
+                "slots": str(props["total_slots"]),
+            },
+        )
+        return cls(server, client, props, info, adapters)
+
+    async def _generate(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        server = self._server
+        if server is None:
+            raise BackendError("the engine is closed")
+        body = self._body(request)
+
+        def produce(emit: Callable[[Json], bool]) -> None:
+            try:
+                server.handle_chat_completions(body, emit)
+            finally:
+                self._streams.discard(stream)
+
+        stream: ThreadStream[Json] = ThreadStream(produce)
+        self._streams.add(stream)
+        reader = stream.read()
+        try:
+            async for chunk in reader:
+                if "error" in chunk:
+                    raise _error(chunk["error"], self.info)
+                delta = chunk_delta(chunk, top=request.logprobs)
+                if delta is not None:
+                    yield delta
+        except ValueError as error:  # what the binding makes of a C++ exception
+            raise _refusal(str(error)) from error
+        finally:
+            await reader.aclose()
+
+    def _body(self, request: ChatRequest) -> Json:
+        body: Json = {
+            "messages": [message_json(message) for message in request.messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_progress": True,  # so that a long prompt can be stopped between two batches
+            # A prompt evaluated in parts differs in the last bits from one evaluated whole;
+            # who gives a seed asks for the same answer again.
+            "cache_prompt": request.sampling.seed is None,
+            **sampling_json(request.sampling),
+        }
+        if request.tools:
+            body["tools"] = tools_json(request.tools)
+            body["tool_choice"] = request.tool_choice
+        if request.json_schema is not None:
+            body["json_schema"] = dict(request.json_schema)
+        if request.logprobs is not None:
+            body["logprobs"] = True
+            body["top_logprobs"] = max(1, request.logprobs)  # 0 would report nothing at all
+        if request.effort is not None:
+            body["chat_template_kwargs"] = self._template_kwargs(request.effort)
+        if self._adapters:
+            body["lora"] = [
+                {"id": index, "scale": scale}
+                for index, scale in enumerate(self._scales(request.adapter_scales))
+            ]
+        return body
+
+    async def count_tokens(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+    ) -> int:
+        """Tokens of the prompt that these messages make."""
+        body: Json = {"messages": [message_json(message) for message in messages]}
+        if tools:
+            body["tools"] = tools_json(tools)
+        answer = await self._client.post("/v1/chat/completions/input_tokens", body)
+        count: int = answer["input_tokens"]
+        return count
+
+    async def close(self) -> None:
+        """Stop what runs, free the model and the port."""
+        await self._client.close()
+        server, self._server = self._server, None
+        for stream in list(self._streams):
+            await asyncio.to_thread(stream.join)
+        del server  # the binding stops its threads when the last reference goes
+
+
+def _load(path: str, adapters: Sequence[AdapterRef], settings: Settings, key: str) -> Any:
+    import xllamacpp
+
+    with keep_signal_handlers():
+        try:
+            return xllamacpp.Server(_params(path, adapters, settings, key, QUIET))
+        except RuntimeError:
+            pass
+        # Once more, for its reasons: errors cannot be turned on without also getting those of
+        # every later request on the terminal.
+        with captured_stderr() as lines:
+            try:
+                return xllamacpp.Server(_params(path, adapters, settings, key, ERRORS))
+            except RuntimeError as error:
+                failure = error
+        raise ModelError(
+            f"llama.cpp cannot load '{path}'",
+            hint=" / ".join(lines[-3:]) or str(failure),
+        ) from failure
+
+
+def _params(
+    path: str, adapters: Sequence[AdapterRef], settings: Settings, key: str, verbosity: int
+) -> Any:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.verbosity = verbosity
+    params.n_ctx = settings.context
+    params.n_parallel = settings.slots
+    params.kv_unified = True  # each slot may use the whole context
+    params.n_batch = settings.batch
+    params.n_ubatch = min(settings.micro_batch, settings.batch)
+    params.cpuparams.n_threads = settings.threads
+    params.cpuparams_batch.n_threads = settings.threads
+    params.n_gpu_layers = settings.gpu_layers
+    params.fit_params = settings.gpu_layers == -1 and bool(settings.cpu_moe_layers == 0)
+    params.cache_ram_mib = settings.prompt_cache
+    cache_type = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{settings.kv_cache.upper()}")
+    params.cache_type_k = cache_type
+    params.cache_type_v = cache_type
+    flash = {"auto": "AUTO", "on": "ENABLED", "off": "DISABLED"}[settings.flash_attention]
+    params.flash_attn_type = getattr(
+        xllamacpp.llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{flash}"
+    )
+    mode = {
+        (True, True): "MMAP_MLOCK",
+        (True, False): "MMAP",
+        (False, True): "MLOCK",
+        (False, False): "NONE",
+    }[settings.mmap, settings.mlock]
+    params.load_mode = getattr(xllamacpp.llama_load_mode, f"LLAMA_LOAD_MODE_{mode}")
+    params.tensor_buft_overrides = expert_overrides(settings.cpu_moe_layers)
+    if settings.chat_template:
+        params.chat_template = settings.chat_template
+    params.warmup = False  # the first prompt warms up as well, and is wanted
+    params.api_keys = [key]
+    params.hostnames = ["127.0.0.1"]
+    params.n_threads_http = 2
+    params.ui = False
+    params.endpoint_slots = False
+    if adapters:
+        params.lora_adapters = [
+            xllamacpp.CommonAdapterLoraInfo(str(adapter.path), adapter.scale)
+            for adapter in adapters
+        ]
+    return params
+
+
+def expert_overrides(layers: int) -> str:
+    """llama.cpp's tensor overrides that keep the experts of the first layers (-1: of all) in
+    main memory.
+    """
+    experts = r"ffn_(up|down|gate|gate_up)_(ch|)exps"
+    if layers < 0:
+        return rf"\.{experts}=CPU"
+    return ",".join(rf"blk\.{layer}\.{experts}=CPU" for layer in range(layers))
+
+
+def _error(error: Json, info: EngineInfo) -> Exception:
+    message = str(error.get("message", error))
+    if error.get("type") == "exceed_context_size_error":
+        return ContextOverflowError(
+            f"the prompt has {error.get('n_prompt_tokens')} tokens, the context of "
+            f"'{info.model}' holds {error.get('n_ctx')}",
+            hint="shorten it, or raise model.context in the profile",
+        )
+    return _refusal(message)
+
+
+def _refusal(message: str) -> Exception:
+    if "JSON schema" in message or "grammar" in message:
+        return UsageError(f"the JSON schema cannot be used: {message.rpartition(': JSON')[2]}")
+    return BackendError(f"llama.cpp: {message}")
