@@ -46,8 +46,18 @@ def oss_backends() -> Sequence[Descriptor]:
 
 @hookspec
 def oss_retrievers() -> Sequence[Descriptor]:
-    """Retrievers; each target is a :class:`oss.contracts.retriever.Retriever` that is
-    constructed with the validated options of its descriptor as keywords.
+    """Retrievers that are no vector store (a search service, a database of your own); each
+    target is a :class:`oss.contracts.retriever.Retriever` that is constructed with the validated
+    options of its descriptor as keywords.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def oss_stores() -> Sequence[Descriptor]:
+    """Vector stores; each target is a :class:`oss.contracts.store.VectorStore` that is
+    constructed with ``folder`` and the validated options of its descriptor as keywords. Shared
+    code makes a retriever of it, so a profile's ``[retriever] name`` may name one.
     """
     raise NotImplementedError
 

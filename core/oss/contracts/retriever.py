@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from oss.contracts.filters import Filter
+
 
 @dataclass(frozen=True)
 class Document:
@@ -53,22 +55,51 @@ class Retriever(ABC):
         """Add or replace documents by id; unchanged content is not embedded again."""
 
     @abstractmethod
-    async def search(
-        self, query: str, k: int = 5, where: Mapping[str, Any] | None = None
-    ) -> list[Passage]:
-        """The best ``k`` passages, best first; ``where`` compares metadata for equality."""
+    async def search(self, query: str, k: int = 5, where: Filter | None = None) -> list[Passage]:
+        """The best ``k`` passages for which ``where`` holds, best first.
+
+        :raises UsageError: the index is missing, or was made with another embedder.
+        :raises BusyError: another process holds it.
+        """
+
+    @abstractmethod
+    async def count(self) -> int:
+        """How many passages it holds; 0 is an empty index, not a question without an answer."""
 
 
 class Embedder(ABC):
-    """Turns texts into vectors of one length."""
+    """Turns texts into vectors of one length, for comparison by cosine.
+
+    :ivar dimension: length of the vectors; 0 until the first text where only a server knows it.
+    :ivar languages: two-letter codes of the languages it was made for; ``None`` is 'many'.
+    :ivar max_tokens: what lies behind this many tokens of a text is not seen; 0 is unknown.
+    """
 
     name: str
     dimension: int
+    languages: frozenset[str] | None = None
+    max_tokens: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Says which weights and which preparation of texts make the vectors: two embedders with
+        one fingerprint can read each other's index. The name alone by default.
+        """
+        return self.name
 
     @abstractmethod
     async def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
-        """One vector per text, for texts that are searched in."""
+        """One vector per text, for texts that are searched in. Any number of texts: it batches
+        by itself. An empty text has a vector too.
+
+        :raises ModelError: its weights are missing or broken.
+        :raises NetworkError: they, or the server that embeds, cannot be reached.
+        """
 
     @abstractmethod
     async def embed_query(self, text: str) -> list[float]:
         """The vector of a question."""
+
+    async def close(self) -> None:
+        """Free what it holds (a session, a connection); it may be used again afterwards."""
+        return

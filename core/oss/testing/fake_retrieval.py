@@ -6,12 +6,15 @@ import hashlib
 import math
 import re
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oss.contracts.retriever import Document, Embedder, IndexReport, Passage, Retriever
+from oss.retrieval.filters import holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from oss.contracts.filters import Filter
 
 DIMENSION = 64
 
@@ -78,9 +81,7 @@ class FakeRetriever(Retriever):
             chunks += len(passages)
         return IndexReport(added=added, unchanged=unchanged, embedded_chunks=chunks)
 
-    async def search(
-        self, query: str, k: int = 5, where: Mapping[str, Any] | None = None
-    ) -> list[Passage]:
+    async def search(self, query: str, k: int = 5, where: Filter | None = None) -> list[Passage]:
         """The passages whose words are nearest to the question's."""
         self.queries.append(query)
         if self._waiting:
@@ -91,9 +92,16 @@ class FakeRetriever(Retriever):
             (sum(a * b for a, b in zip(vector, wanted, strict=True)), passage)
             for chunks in self._chunks.values()
             for passage, vector in chunks
-            if all(passage.metadata.get(key) == value for key, value in (where or {}).items())
+            if where is None or holds(where, {"source": passage.source, **passage.metadata})
         ]
         found.sort(key=lambda pair: -pair[0])
         return [
             Passage(p.text, p.source, p.span, score, p.metadata) for score, p in found[: max(k, 0)]
         ]
+
+    async def count(self) -> int:
+        """The passages held, those of documents given at the start included."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            await self.index(waiting)
+        return sum(len(chunks) for chunks in self._chunks.values())

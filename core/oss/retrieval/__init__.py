@@ -1,0 +1,1 @@
+"""What every store shares: chunks, BM25, fusion, filters, diversity, neighbours, search."""
