@@ -57,9 +57,11 @@ class ModelSource(ABC):
         """The model if it is whole and on this machine; asks no network."""
 
     @abstractmethod
-    def pull(self, rest: str, progress: Progress) -> LocalModel:
+    def pull(self, rest: str, progress: Progress, *, sha256: str | None = None) -> LocalModel:
         """Fetch the model, or return it at once when it is here.
 
+        :param sha256: the digest that the model's (first) file must have before it counts as
+            here; ``None``: the source's own checksum alone.
         :raises ModelError: no such model, or its checksum differs.
         :raises NetworkError: it could not be fetched; what arrived is kept for a resumption.
         :raises StorageError: no room, or the target cannot be written.
@@ -89,7 +91,7 @@ class CatalogueEntry:
 
     :param refs: references in order of preference; the first that can be had is used.
     :param size: bytes to fetch, for a word before the pull; 0 where unknown.
-    :param sha256: reference to the digest of its file, where pinned.
+    :param sha256: reference to the digest of its (first) file, where pinned.
     """
 
     name: str

@@ -1,0 +1,115 @@
+"""Which model a profile gets here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oss.contracts.errors import ConfigError, ModelError
+from oss.models.catalogue import load_catalogue
+from oss.models.facts import inspect_model
+from oss.models.memory import estimate_memory, least_context, machine_memory
+from oss.models.resolve import resolve_model
+from oss.models.text import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from oss.contracts.model import Format, LocalModel
+    from oss.plugins.manager import Plugins
+    from oss.profile.schema import ModelTable
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model to open, why, and what was passed over.
+
+    :ivar skipped: ``(name, why)`` of the models preferred before this one.
+    """
+
+    model: LocalModel
+    reason: str
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+def choose_model(
+    table: ModelTable, plugins: Plugins, formats: Collection[Format] | None = None
+) -> Choice:
+    """``table.name``, else the first of ``table.prefer`` that is here and fits in memory.
+
+    :param formats: the forms that the backend can open; ``None``: any.
+    :raises ModelError: none is here, or the named one is broken or does not fit.
+    """
+    if table.name:
+        model = resolve_model(table.name, plugins)
+        if why := _obstacle(model, table, formats):
+            raise ModelError(f"model '{table.name}' {why}", hint=_way_out(why))
+        return Choice(model, "named by the profile or the command line")
+    if not table.prefer:
+        raise ConfigError(
+            "the profile names no model",
+            hint="set model.name or model.prefer, or pass --model starter",
+        )
+    skipped: list[tuple[str, str]] = []
+    for name in table.prefer:
+        try:
+            model = resolve_model(name, plugins)
+            why = _obstacle(model, table, formats)
+        except ModelError as error:
+            why = _absent(name, error)
+        if why is None:
+            reason = "first of model.prefer" + (" that is here and fits" if skipped else "")
+            return Choice(model, reason, tuple(skipped))
+        skipped.append((name, why))
+    raise ModelError(
+        "no model of the profile can be used: " + "; ".join(f"{n} {why}" for n, why in skipped),
+        hint=_best_pull(table, plugins, [name for name, why in skipped if "not here" in why]),
+    )
+
+
+def _absent(name: str, error: ModelError) -> str:
+    if error.hint and error.hint.startswith("oss model pull"):
+        return f"is not here ({error.hint})"
+    return f"is not usable: {error.message}"
+
+
+def _obstacle(
+    model: LocalModel, table: ModelTable, formats: Collection[Format] | None
+) -> str | None:
+    """Why this model cannot be opened here, or ``None``; the words follow its name."""
+    if formats is not None and model.format not in formats and not (set(model.forms) & {*formats}):
+        return f"is in the form '{model.format}', and the backend opens {', '.join(formats)}"
+    path = model.path
+    if path is None or not table.check_memory:
+        return None
+    facts = inspect_model(path)
+    need = estimate_memory(facts, table.context or least_context(facts))
+    memory = machine_memory(gpu=False)
+    if memory.total == 0 or need.total <= memory.usable:
+        return None
+    memory = machine_memory()  # asking the GPU costs more than reading a file
+    if need.total <= memory.usable:
+        return None
+    return f"needs {size_text(need.total)}, {size_text(memory.usable)} are free"
+
+
+def _way_out(why: str) -> str | None:
+    if not why.startswith("needs"):
+        return None
+    return (
+        "take a smaller model (oss model list), a smaller model.context, "
+        "or try all the same: --set model.check_memory=false"
+    )
+
+
+def _best_pull(table: ModelTable, plugins: Plugins, absent: list[str]) -> str:
+    """The command that gets a person going: the most preferred model that would fit here."""
+    catalogue = load_catalogue(plugins)
+    room = machine_memory().usable
+    for name in absent:
+        size = catalogue[name].size if name in catalogue else 0
+        if size and size * 1.1 < room:
+            return f"oss model pull {name}   ({size_text(size)} to fetch)"
+    if absent:
+        return f"oss model pull {absent[-1]}"
+    return "name another: --model starter" if "starter" not in table.prefer else "oss model list"

