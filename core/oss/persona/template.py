@@ -8,6 +8,7 @@ loops and texts that double themselves, cannot be written here at all: only the 
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,17 @@ _ALLOWED = (
     *("Not", "And", "Or", "Compare", "Operand", "Concat"),
 )
 _NAMES = {"For": "for", "Assign": "set", "Getattr": "attribute", "Call": "call"}
+
+_PLAIN = re.compile(r"{{\s*(?!(?:[Tt]rue|[Ff]alse|[Nn]one|not)\b)([^\W\d]\w*)\s*}}")
+
+
+def _plain_variables(text: str) -> set[str] | None:
+    """The names in a text that has nothing but ``{{ name }}``, else ``None``.
+
+    Importing Jinja takes longer than all the rest of a profile; such texts do without.
+    """
+    names: set[str] = set(_PLAIN.findall(text))
+    return None if is_template(_PLAIN.sub("", text)) else names
 
 
 @cache
@@ -90,8 +102,9 @@ def variables_of(text: str, where: str) -> set[str]:
 
     :raises ConfigError: as :func:`parse`.
     """
-    if not is_template(text):
-        return set()
+    names = _plain_variables(text)
+    if names is not None:
+        return names
     from jinja2.meta import find_undeclared_variables
 
     return find_undeclared_variables(parse(text, where))
@@ -102,25 +115,29 @@ def render(text: str, variables: Mapping[str, Any], where: str) -> str:
 
     :raises ConfigError: as :func:`parse`; a variable without a value; a text that grew too long.
     """
-    if not is_template(text):
-        return text
+    names = _plain_variables(text)
+    if names is None:
+        rendered = _render_with_jinja(text, variables, where)
+    elif names <= set(variables):
+        rendered = _PLAIN.sub(lambda match: str(variables[match[1]]), text)
+    else:
+        raise _undefined(text, variables, where)
+    if len(rendered) > MAX_CHARACTERS:
+        raise ConfigError(
+            f"{where}: longer than {MAX_CHARACTERS} characters when filled in",
+            hint="shorten the text or its variables",
+        )
+    return rendered
+
+
+def _render_with_jinja(text: str, variables: Mapping[str, Any], where: str) -> str:
     from jinja2 import UndefinedError
 
     tree = parse(text, where)
-    pieces: list[str] = []
-    length = 0
     try:
-        for piece in _environment().from_string(tree).generate(dict(variables)):
-            length += len(piece)
-            if length > MAX_CHARACTERS:
-                raise ConfigError(
-                    f"{where}: longer than {MAX_CHARACTERS} characters when filled in",
-                    hint="shorten the text or its variables",
-                )
-            pieces.append(piece)
+        return _environment().from_string(tree).render(dict(variables))
     except UndefinedError as error:
         raise _undefined(text, variables, where) from error
-    return "".join(pieces)
 
 
 def _undefined(text: str, variables: Mapping[str, Any], where: str) -> ConfigError:
