@@ -1,5 +1,4 @@
-"""Requests and answers in the JSON of the OpenAI chat-completions API, as servers and engines of
-this field speak it; no network here.
+"""Requests to and answers from servers that speak the OpenAI chat-completions API; no network here.
 
 Source: https://platform.openai.com/docs/api-reference/chat. Where servers differ, the reader is
 tolerant and the writer sends only what was asked for.
@@ -9,22 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from oss.contracts.chat import Delta, TokenLogprob, ToolCallDelta, Usage
+from oss.contracts.chat import Delta, Timings, TokenLogprob, ToolCallDelta, Usage
 from oss.contracts.wire import message_to_wire, tool_to_wire
 
 if TYPE_CHECKING:
-    from oss.contracts.chat import ChatRequest, FinishReason
-    from oss.contracts.messages import Message
+    from collections.abc import Iterable
 
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
+    from oss.contracts.chat import ChatRequest, FinishReason, Sampling
+    from oss.contracts.messages import Message, ToolSpec
+
+_FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter")
 
 
 def message_json(message: Message, *, reasoning_field: str | None = None) -> dict[str, Any]:
@@ -37,6 +33,32 @@ def message_json(message: Message, *, reasoning_field: str | None = None) -> dic
     if message.reasoning and reasoning_field is not None:
         found[reasoning_field] = message.reasoning
     return found
+
+
+def tools_json(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
+    """Tools as the API writes them."""
+    return [tool_to_wire(tool) for tool in tools]
+
+
+def sampling_json(sampling: Sampling) -> dict[str, Any]:
+    """The settings that are given, under the names most servers know them by."""
+    names = (
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "repeat_penalty",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "max_tokens",
+    )
+    out: dict[str, Any] = {
+        name: value for name in names if (value := getattr(sampling, name)) is not None
+    }
+    if sampling.stop:
+        out["stop"] = list(sampling.stop)
+    return out
 
 
 def tool_choice_json(choice: str) -> str | dict[str, Any]:
@@ -60,31 +82,13 @@ def request_json(
         "messages": [message_json(m, reasoning_field=reasoning_field) for m in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
+        **sampling_json(request.sampling),
     }
-    sampling = request.sampling
-    for name in (
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "repeat_penalty",
-        "presence_penalty",
-        "frequency_penalty",
-        "seed",
-        "max_tokens",
-    ):
-        if (value := getattr(sampling, name)) is not None:
-            body[name] = value
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
     if request.tools:
-        body["tools"] = [tool_to_wire(tool) for tool in request.tools]
+        body["tools"] = tools_json(request.tools)
         body["tool_choice"] = tool_choice_json(request.tool_choice)
     if request.json_schema is not None:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "strict": True, "schema": dict(request.json_schema)},
-        }
+        body["response_format"] = schema_json(request.json_schema)
     if request.logprobs is not None:
         body["logprobs"] = True
         body["top_logprobs"] = request.logprobs
@@ -93,111 +97,133 @@ def request_json(
     return body
 
 
-def read_usage(found: object) -> Usage | None:
-    """Token counts, or ``None`` where a server sends none."""
-    if not isinstance(found, Mapping):
+def schema_json(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON Schema as ``response_format``."""
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": dict(schema)},
+    }
+
+
+def chunk_delta(chunk: Mapping[str, Any], *, top: int | None = None) -> Delta | None:
+    """A streamed chunk as a delta; ``None`` if it says nothing (a role, a progress report).
+
+    :param top: alternatives to keep of each token's; ``None`` keeps all.
+    """
+    choices: Sequence[Mapping[str, Any]] = chunk.get("choices") or ()
+    usage = _usage(chunk)
+    timings = _timings(chunk)
+    if not choices:
+        return Delta(usage=usage, timings=timings) if usage or timings else None
+    choice = choices[0]
+    piece: Mapping[str, Any] = choice.get("delta") or {}
+    content = piece.get("content") or ""
+    reasoning = piece.get("reasoning_content") or piece.get("reasoning") or ""
+    calls = tuple(_call(call) for call in piece.get("tool_calls") or ())
+    logprobs = tuple(
+        _logprob(entry, top) for entry in (choice.get("logprobs") or {}).get("content") or ()
+    )
+    finish: FinishReason | None = choice.get("finish_reason")
+    if not (content or reasoning or calls or logprobs or finish or usage or timings):
         return None
-    details = found.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
+    return Delta(content, reasoning, calls, logprobs, finish, usage, timings)
+
+
+def _call(call: Mapping[str, Any]) -> ToolCallDelta:
+    function: Mapping[str, Any] = call.get("function") or {}
+    return ToolCallDelta(
+        index=call.get("index", 0),
+        id=call.get("id"),
+        name=function.get("name"),
+        arguments=function.get("arguments") or "",
+    )
+
+
+def _logprob(entry: Mapping[str, Any], top: int | None) -> TokenLogprob:
+    best = entry.get("top_logprobs") or ()
+    return TokenLogprob(
+        entry["token"],
+        entry["logprob"],
+        tuple((each["token"], each["logprob"]) for each in best[:top]),
+    )
+
+
+def _usage(chunk: Mapping[str, Any]) -> Usage | None:
+    usage = chunk.get("usage")
+    if not usage:
+        return None
+    details: Mapping[str, Any] = usage.get("prompt_tokens_details") or {}
     return Usage(
-        prompt_tokens=_count(found.get("prompt_tokens")),
-        completion_tokens=_count(found.get("completion_tokens")),
-        cached_tokens=_count(cached),
+        usage.get("prompt_tokens", 0),
+        usage.get("completion_tokens", 0),
+        details.get("cached_tokens") or 0,
     )
 
 
-def read_logprobs(found: object) -> tuple[TokenLogprob, ...]:
-    """The ``logprobs`` of a choice."""
-    content = found.get("content") if isinstance(found, Mapping) else None
-    if not isinstance(content, Sequence):
-        return ()
-    return tuple(
-        TokenLogprob(
-            str(entry["token"]),
-            float(entry["logprob"]),
-            tuple(
-                (str(other["token"]), float(other["logprob"]))
-                for other in entry.get("top_logprobs") or ()
-            ),
-        )
-        for entry in content
-    )
+def _timings(chunk: Mapping[str, Any]) -> Timings | None:
+    """llama.cpp's ``timings``, in milliseconds there."""
+    timings = chunk.get("timings")
+    if not timings:
+        return None
+    return Timings(prompt_s=timings["prompt_ms"] / 1000, generate_s=timings["predicted_ms"] / 1000)
 
 
 class ChunkReader:
-    """Reads the chunks of one streamed answer.
+    """Reads the chunks of one answer.
 
     Servers differ in how they number tool calls: some leave ``index`` out or give every call 0.
     A call with an id not seen before is a new one.
 
-    :ivar finish_reason: as the server gave it; ``None`` until it does.
-    :ivar usage: as the server gave it.
-    :ivar reasoning_field: the key under which the server sent thinking.
+    :ivar reasoning_field: the key under which the server sent thinking, once it did.
     """
 
     def __init__(self) -> None:
-        self.finish_reason: FinishReason | None = None
-        self.usage: Usage | None = None
         self.reasoning_field: str | None = None
         self._ids: list[str] = []
 
     def read(self, chunk: Mapping[str, Any]) -> Delta | None:
-        """The step that a chunk brings, without finish and usage; ``None`` where it brings none.
+        """The step that a chunk brings; ``None`` where it brings none.
+
+        A whole answer (``message`` in place of ``delta``) is one step.
 
         :raises ValueError: the chunk has not the shape of the API.
         """
-        if (usage := read_usage(chunk.get("usage"))) is not None:
-            self.usage = usage
-        choices = chunk.get("choices") or ()
-        if not isinstance(choices, Sequence) or isinstance(choices, str):
-            raise ValueError("'choices' is not a list")
-        if not choices:
-            return None
-        choice = choices[0]
-        if not isinstance(choice, Mapping):
-            raise ValueError("a choice is not an object")
-        if reason := choice.get("finish_reason"):
-            self.finish_reason = _FINISH.get(str(reason), "stop")
-        found = choice.get("delta") or choice.get("message") or {}
-        if not isinstance(found, Mapping):
-            raise ValueError("'delta' is not an object")
         try:
-            delta = Delta(
-                content=_text(found.get("content")),
-                reasoning=self._reasoning(found),
-                tool_calls=tuple(self._tool_call(call) for call in found.get("tool_calls") or ()),
-                logprobs=read_logprobs(choice.get("logprobs")),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"a delta that the API does not know: {error}") from error
-        return delta if delta != Delta() else None
-
-    def _reasoning(self, found: Mapping[str, Any]) -> str:
-        for field in ("reasoning_content", "reasoning"):
-            if text := _text(found.get(field)):
-                self.reasoning_field = field
-                return text
-        return ""
+            choices = chunk.get("choices") or ()
+            if choices and "message" in choices[0]:
+                choice = choices[0]
+                chunk = {**chunk, "choices": [{**choice, "delta": choice["message"]}]}
+            delta = chunk_delta(chunk)
+            if delta is None:
+                return None
+            if delta.reasoning:
+                piece = chunk["choices"][0]["delta"]
+                self.reasoning_field = "reasoning" if piece.get("reasoning") else None
+                if piece.get("reasoning_content"):
+                    self.reasoning_field = "reasoning_content"
+            if delta.tool_calls:
+                calls = chunk["choices"][0]["delta"]["tool_calls"]
+                delta = replace(delta, tool_calls=tuple(self._tool_call(call) for call in calls))
+            if delta.finish_reason and delta.finish_reason not in _FINISH_REASONS:
+                delta = replace(delta, finish_reason="stop")
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+        if not isinstance(delta.content, str) or not isinstance(delta.reasoning, str):
+            raise ValueError("the content is not text")
+        return delta
 
     def _tool_call(self, found: Mapping[str, Any]) -> ToolCallDelta:
         function = found.get("function") or {}
-        name = function.get("name") or None
-        arguments = function.get("arguments")
-        if isinstance(arguments, Mapping):
+        name, arguments = function.get("name") or None, function.get("arguments") or ""
+        if not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False)
         call_id, index = found.get("id") or None, found.get("index")
-        known = index is not None and index < len(self._ids)
-        new = (
-            (name is not None and not known)
-            or (call_id is not None and call_id not in self._ids)
-            or not self._ids
-        )
-        if not new:
-            return ToolCallDelta(
-                cast("int", index) if known else len(self._ids) - 1, arguments=arguments or ""
-            )
+        known = isinstance(index, int) and index < len(self._ids)
+        if self._ids and (call_id is None or call_id in self._ids) and (known or name is None):
+            at = index if isinstance(index, int) and known else len(self._ids) - 1
+            return ToolCallDelta(at, arguments=arguments)
         self._ids.append(call_id or f"call_{len(self._ids)}")
-        return ToolCallDelta(len(self._ids) - 1, self._ids[-1], name or "", arguments or "")
+        return ToolCallDelta(len(self._ids) - 1, self._ids[-1], name or "", arguments)
 
 
 def read_error(found: object) -> str | None:
@@ -212,18 +238,3 @@ def read_error(found: object) -> str | None:
         if text := read_error(found.get(key)):
             return text
     return None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _text(value: object) -> str:
-    """Content as text: most send a string or null, some a list of parts."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Sequence):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, Mapping))
-    raise TypeError(f"content is {type(value).__name__}")
