@@ -5,11 +5,21 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oss.contracts.backend import Capability, Engine
 from oss.contracts.errors import BackendError, UsageError
 from oss.engines.finish import finished
+from oss.engines.toolcalls import (
+    LONGEST_CALL,
+    call_schema,
+    chosen_tools,
+    either_schema,
+    parsed_calls,
+    told_tools,
+    whole_calls,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -18,6 +28,7 @@ if TYPE_CHECKING:
     from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import EngineInfo
     from oss.contracts.chat import ChatRequest, Delta, Effort
+    from oss.contracts.messages import Message, ToolSpec
 
 CAPABILITIES = frozenset(
     {
@@ -29,6 +40,10 @@ CAPABILITIES = frozenset(
         Capability.PER_REQUEST_ADAPTERS,
     }
 )
+
+
+class UnreadableAnswerError(BackendError):
+    """llama.cpp's own parser met an answer that it cannot read."""
 
 
 class LlamaCppEngine(Engine):
@@ -49,13 +64,76 @@ class LlamaCppEngine(Engine):
         if not request.messages:
             raise UsageError("there is no message to answer")
         started = time.perf_counter()
-        async with aclosing(finished(self._generate(request), started)) as deltas:
+        tools = chosen_tools(request)
+        request = replace(request, tools=tools)
+        if tools:
+            deltas = self._calling(request)
+        elif self._native_tools:
+            deltas = self._generate(request, None)
+        else:
+            messages = told_tools(request.messages, ())
+            deltas = self._generate(replace(request, messages=messages), None)
+        async with aclosing(finished(deltas, started)) as whole:
+            async for delta in whole:
+                yield delta
+
+    async def _calling(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        def again(choice: str) -> AsyncGenerator[Delta, None]:
+            wanted = replace(request, tool_choice=choice, json_schema=None)
+            return self._told(replace(wanted, tools=chosen_tools(wanted)))
+
+        first = self._native(request) if self._native_tools else self._told(request)
+        async with aclosing(whole_calls(first, request.tools, again)) as deltas:
             async for delta in deltas:
                 yield delta
 
+    async def _native(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """A call in the model's own form; an answer that cannot be read is asked for again."""
+        said = False
+        try:
+            async with aclosing(self._generate(request, None)) as deltas:
+                async for delta in deltas:
+                    said = said or bool(delta.content)
+                    yield delta
+            return
+        except UnreadableAnswerError:
+            if said:
+                raise
+        async with aclosing(self._told(request)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def _told(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """A call by constrained decoding, for a template that knows no tools."""
+        call = call_schema(request.tools)
+        messages = told_tools(request.messages, request.tools)
+        sampling = request.sampling
+        forced = request.tool_choice != "auto"
+        if forced and sampling.max_tokens is None:
+            sampling = replace(sampling, max_tokens=LONGEST_CALL)
+        plain = replace(request, messages=messages, tools=(), sampling=sampling)
+        if forced:
+            return parsed_calls(self._generate(replace(plain, json_schema=call), None))
+        if request.json_schema is None:
+            return parsed_calls(self._generate(plain, call))
+        either = either_schema(call, request.json_schema)
+        return parsed_calls(self._generate(replace(plain, json_schema=either), None))
+
+    def _prompt(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec]
+    ) -> tuple[Sequence[Message], Sequence[ToolSpec]]:
+        """Messages and tools as the chat template gets them."""
+        return (messages, tools) if self._native_tools else (told_tools(messages, tools), ())
+
     @abstractmethod
-    def _generate(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """The binding's own answer to a request that it can serve as it is."""
+    def _generate(
+        self, request: ChatRequest, call: Mapping[str, Any] | None
+    ) -> AsyncGenerator[Delta, None]:
+        """The binding's own answer.
+
+        Tools in the request are the template's own; ``call`` is a JSON Schema that the answer
+        must satisfy unless it is a text that does not begin with a brace.
+        """
 
     @abstractmethod
     async def close(self) -> None:
@@ -75,10 +153,12 @@ class LlamaCppEngine(Engine):
                 )
         return [wanted.get(adapter.name, adapter.scale) for adapter in self._adapters]
 
-    @staticmethod
-    def _template_kwargs(effort: Effort) -> dict[str, Any]:
-        """Variables by which templates hear how much to think: gpt-oss knows three degrees,
-        others an on and off; templates ignore what they do not know.
-        """
-        degree = {"none": "low", "minimal": "low"}.get(effort, effort)
-        return {"reasoning_effort": degree, "enable_thinking": effort != "none"}
+
+def template_variables(effort: Effort | None) -> dict[str, Any]:
+    """Variables by which templates hear how much to think: gpt-oss knows three degrees,
+    others an on and off; templates ignore what they do not know.
+    """
+    if effort is None:
+        return {}
+    degree = "low" if effort in ("none", "minimal") else effort
+    return {"reasoning_effort": degree, "enable_thinking": effort != "none"}

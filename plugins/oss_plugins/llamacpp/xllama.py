@@ -7,20 +7,29 @@ listens on 127.0.0.1 and asks for a random key.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from oss.contracts.backend import EngineInfo
+from oss.contracts.backend import Capability, EngineInfo
 from oss.contracts.errors import BackendError, ContextOverflowError, ModelError, UsageError
+from oss.contracts.wire import message_to_wire, tool_to_wire
 from oss.engines.bridge import ThreadStream
 from oss.engines.loopback import LoopbackClient
-from oss.engines.wire import chunk_delta, message_json, sampling_json, tools_json
-from oss_plugins.llamacpp.engine import CAPABILITIES, LlamaCppEngine
+from oss.engines.openai_wire import chunk_delta, request_json
+from oss_plugins.llamacpp.engine import (
+    CAPABILITIES,
+    LlamaCppEngine,
+    UnreadableAnswerError,
+    template_variables,
+)
 from oss_plugins.llamacpp.signals import keep_signal_handlers
 from oss_plugins.llamacpp.stderr import captured_stderr
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from oss.contracts.adapter import AdapterRef
     from oss.contracts.chat import ChatRequest, Delta
@@ -71,7 +80,7 @@ class XllamaEngine(LlamaCppEngine):
             backend="llamacpp",
             model=model.name,
             context=props["default_generation_settings"]["n_ctx"],
-            capabilities=CAPABILITIES,
+            capabilities=CAPABILITIES | {Capability.BATCHING},
             details={
                 "binding": "xllamacpp",
                 "threads": str(settings.threads),
@@ -80,11 +89,13 @@ class XllamaEngine(LlamaCppEngine):
         )
         return cls(server, client, props, info, adapters)
 
-    async def _generate(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def _generate(
+        self, request: ChatRequest, call: Mapping[str, Any] | None
+    ) -> AsyncGenerator[Delta, None]:
         server = self._server
         if server is None:
             raise BackendError("the engine is closed")
-        body = self._body(request)
+        body = self._body(request, call)
 
         def produce(emit: Callable[[Json], bool]) -> None:
             try:
@@ -94,40 +105,36 @@ class XllamaEngine(LlamaCppEngine):
 
         stream: ThreadStream[Json] = ThreadStream(produce)
         self._streams.add(stream)
-        reader = stream.read()
         try:
-            async for chunk in reader:
-                if "error" in chunk:
-                    raise _error(chunk["error"], self.info)
-                delta = chunk_delta(chunk, top=request.logprobs)
-                if delta is not None:
-                    yield delta
+            async with aclosing(stream.read()) as reader:
+                async for chunk in reader:
+                    if "error" in chunk:
+                        raise _error(chunk["error"], self.info)
+                    delta = chunk_delta(chunk, top=request.logprobs)
+                    if delta is not None:
+                        yield delta
         except ValueError as error:  # what the binding makes of a C++ exception
             raise _refusal(str(error)) from error
-        finally:
-            await reader.aclose()
 
-    def _body(self, request: ChatRequest) -> Json:
-        body: Json = {
-            "messages": [message_json(message) for message in request.messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "return_progress": True,  # so that a long prompt can be stopped between two batches
-            # A prompt evaluated in parts differs in the last bits from one evaluated whole;
-            # who gives a seed asks for the same answer again.
-            "cache_prompt": request.sampling.seed is None,
-            **sampling_json(request.sampling),
-        }
-        if request.tools:
-            body["tools"] = tools_json(request.tools)
-            body["tool_choice"] = request.tool_choice
-        if request.json_schema is not None:
-            body["json_schema"] = dict(request.json_schema)
-        if request.logprobs is not None:
-            body["logprobs"] = True
-            body["top_logprobs"] = max(1, request.logprobs)  # 0 would report nothing at all
+    def _body(self, request: ChatRequest, call: Mapping[str, Any] | None) -> Json:
+        choice = request.tool_choice
+        if request.tools and choice != "auto":
+            choice = "required"  # of the one tool left, where one was named
+        body = request_json(
+            replace(request, tool_choice=choice, effort=None),
+            self.info.model,
+            reasoning_field="reasoning_content",
+        )
+        body["return_progress"] = True  # so that a long prompt can be stopped between batches
+        # A prompt evaluated in parts differs in the last bits from one evaluated whole; who
+        # gives a seed asks for the same answer again.
+        body["cache_prompt"] = request.sampling.seed is None
+        if call is not None:
+            body["grammar"] = _call_or_text(call)
+        if request.logprobs == 0:
+            body["top_logprobs"] = 1  # 0 reports nothing at all
         if request.effort is not None:
-            body["chat_template_kwargs"] = self._template_kwargs(request.effort)
+            body["chat_template_kwargs"] = template_variables(request.effort)
         if self._adapters:
             body["lora"] = [
                 {"id": index, "scale": scale}
@@ -139,9 +146,10 @@ class XllamaEngine(LlamaCppEngine):
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
     ) -> int:
         """Tokens of the prompt that these messages make."""
-        body: Json = {"messages": [message_json(message) for message in messages]}
+        messages, tools = self._prompt(messages, tools)
+        body: Json = {"messages": [message_to_wire(message) for message in messages]}
         if tools:
-            body["tools"] = tools_json(tools)
+            body["tools"] = [tool_to_wire(tool) for tool in tools]
         answer = await self._client.post("/v1/chat/completions/input_tokens", body)
         count: int = answer["input_tokens"]
         return count
@@ -235,6 +243,18 @@ def expert_overrides(layers: int) -> str:
     return ",".join(rf"blk\.{layer}\.{experts}=CPU" for layer in range(layers))
 
 
+def _call_or_text(call: Mapping[str, Any]) -> str:
+    """A grammar (llguidance's) for a call, or any text that does not begin with a brace."""
+    return "\n".join(
+        (
+            "%llguidance {}",
+            "start: call | text",
+            f"call: %json {json.dumps(call)}",
+            r"text: /[^{](.|\n)*/",
+        )
+    )
+
+
 def _error(error: Json, info: EngineInfo) -> Exception:
     message = str(error.get("message", error))
     if error.get("type") == "exceed_context_size_error":
@@ -247,6 +267,9 @@ def _error(error: Json, info: EngineInfo) -> Exception:
 
 
 def _refusal(message: str) -> Exception:
-    if "JSON schema" in message or "grammar" in message:
-        return UsageError(f"the JSON schema cannot be used: {message.rpartition(': JSON')[2]}")
+    _, found, reason = message.partition("JSON schema error")
+    if found:
+        return UsageError(f"the JSON Schema cannot be used: {reason.strip()}")
+    if "parse input" in message:
+        return UnreadableAnswerError(f"the model's answer cannot be read: {message}")
     return BackendError(f"llama.cpp: {message}")
