@@ -43,9 +43,9 @@ def personas(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
     """Short names of models in the catalogue."""
     from oss.contracts.errors import OssError
-    from oss.models.catalogue import catalogue
+    from oss.models.catalogue import load_catalogue
     from oss.plugins.manager import load_plugins
 
     with suppress(OssError, OSError):
-        return _starting(catalogue(load_plugins()), incomplete)
+        return _starting(load_catalogue(load_plugins()), incomplete)
     return []

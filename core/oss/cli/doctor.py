@@ -60,7 +60,8 @@ def _machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "memory_bytes": memory.total,
         "memory_free_bytes": memory.available,
-        "gpus": [f"{gpu.name}, {gpu.total / GB:.0f} GB" for gpu in memory.gpus],
+        "gpu_memory_bytes": memory.gpu_total,
+        "gpu_memory_free_bytes": memory.gpu_available,
         "disk_free_bytes": shutil.disk_usage(existing).free,
         "config": str(paths.config_dir()),
         "data": str(data),
@@ -101,19 +102,21 @@ def _models(plugins: Plugins) -> Iterator[dict[str, Any]]:
 def _profiles(plugins: Plugins) -> Iterator[dict[str, Any]]:
     from oss.contracts.errors import OssError
     from oss.profile import list_profiles, resolve_profile
-    from oss.turn.choose import choose_engine
+    from oss.turn.ingredients import gather
 
     for found in list_profiles():
         entry: dict[str, Any] = {"name": found.name, "runs": False}
         try:
-            resolved = resolve_profile(found.name, plugins=plugins)
-            choice = choose_engine(resolved.profile, plugins)
+            made = gather(resolve_profile(found.name, plugins=plugins), plugins)
         except OssError as error:
             entry["problem"] = error.message
             entry["hint"] = error.hint
         else:
             entry.update(
-                runs=True, model=choice.model.name, backend=choice.backend, reason=choice.reason
+                runs=True,
+                model=made.choice.model.name,
+                backend=made.backend.name,
+                reason=made.choice.reason,
             )
         yield entry
 
@@ -128,7 +131,13 @@ def _print(findings: Mapping[str, Any]) -> None:
         f"{machine['memory_free_bytes'] / GB:.1f} GB free; "
         f"disk {machine['disk_free_bytes'] / GB:.0f} GB free"
     )
-    click.echo(f"  GPU: {'; '.join(machine['gpus']) or 'none found'}")
+    if machine["gpu_memory_bytes"]:
+        click.echo(
+            f"  GPU memory {machine['gpu_memory_bytes'] / GB:.1f} GB, "
+            f"{machine['gpu_memory_free_bytes'] / GB:.1f} GB free"
+        )
+    else:
+        click.echo("  no GPU found")
     click.echo(f"  config {machine['config']}\n  data   {machine['data']}")
     click.secho("Backends", bold=True)
     for backend in findings["backends"]:
@@ -148,6 +157,6 @@ def _print(findings: Mapping[str, Any]) -> None:
         else:
             click.echo(f"  {profile['name']}: {profile['problem']}")
             if profile["hint"]:
-                click.echo(f"    hint: {profile['hint']}")
+                click.secho(f"    hint: {profile['hint']}", dim=True)
     for warning in findings["warnings"]:
         click.secho(f"warning: {warning}", err=True)

@@ -1,0 +1,46 @@
+"""Every ``console`` block of the documentation is run, page by page, on the starter model.
+
+Blocks of language ``sh`` are only parsed (test_pages.py): they need a bigger model, the network,
+or an installation.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oss.testing.program import OssHome
+from support.markdown import Block, blocks
+
+PAGES = sorted({block.page for block in blocks("console")})
+
+
+def script(page_blocks: list[Block]) -> str:
+    lines = ["set -euo pipefail"]
+    for block in page_blocks:
+        lines += [f"# {block}"]
+        lines += [
+            raw[2:] for raw in block.body.splitlines() if raw.startswith("$ ")
+        ]
+    return "\n".join(lines)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_the_commands_of_a_page_run(page: Path, oss_home: OssHome, starter_home: Path) -> None:
+    program = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-x", "-c", script([b for b in blocks("console") if b.page == page])],
+        cwd=oss_home.cwd,
+        env={**os.environ, "PATH": f"{program}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
