@@ -47,7 +47,7 @@ def installed() -> dict[str, Installed]:
             about = Installed(
                 name,
                 distribution.version,
-                distribution.metadata["Summary"] if "Summary" in distribution.metadata else "",
+                str(distribution.metadata.json.get("summary", "")),
                 names,
                 _origin(distribution),
             )

@@ -7,13 +7,13 @@ not touch it.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oss import paths
 from oss.contracts.errors import BusyError, ConfigError, StorageError
+from oss.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,12 +138,4 @@ def _write(entries: list[Entry]) -> None:
         table["plugins"] = list(entry.plugins)
         tables.append(table)
     document["plugin"] = tables
-    path = manifest_path()
-    scratch = path.with_name(f"plugins.toml.{os.getpid()}")
-    try:
-        scratch.write_text(tomlkit.dumps(document), encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+    write_text(manifest_path(), tomlkit.dumps(document))
