@@ -52,11 +52,15 @@ class ToolCalled:
 
 @dataclass(frozen=True)
 class ToolReturned:
-    """What the tool gave, or why it did not run."""
+    """What the tool gave, or why it did not run.
+
+    :param unasked: it did not run because it needs consent and there is no one to ask.
+    """
 
     call: ToolCall
     result: str
     failed: bool = False
+    unasked: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Done:
     :param prompt: the whole prompt of the last request, as sent.
     :param usage: summed over all requests of the turn, except ``cached_tokens`` and
         ``prompt_tokens``, which are those of the last.
+    :param schema_problem: why the answer does not satisfy the JSON Schema that was asked for.
     """
 
     messages: tuple[Message, ...]
@@ -75,6 +80,7 @@ class Done:
     finish_reason: FinishReason
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
+    schema_problem: str | None = None
 
     @property
     def answer(self) -> str:
