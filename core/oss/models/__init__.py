@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oss.models.choose import Choice, choose_model
+from oss.models.digest import weights_hash
 from oss.models.facts import ModelFacts, inspect_model
 from oss.models.memory import (
     MachineMemory,
@@ -11,6 +12,7 @@ from oss.models.memory import (
     fitting_context,
     machine_memory,
 )
+from oss.models.pull import pull_model
 from oss.models.resolve import list_models, resolve_model
 
 __all__ = [
@@ -24,5 +26,7 @@ __all__ = [
     "inspect_model",
     "list_models",
     "machine_memory",
+    "pull_model",
     "resolve_model",
+    "weights_hash",
 ]

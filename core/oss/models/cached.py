@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oss import paths
+from oss.contracts.errors import StorageError
+from oss.files import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def save_facts(stamp: FileStamp, facts: ModelFacts) -> None:
     """Remember the facts, if the cache can be written."""
     import msgspec
 
-    _write(_file(stamp, "facts.json"), msgspec.json.encode(facts))
+    _write(_file(stamp, "facts.json"), msgspec.json.encode(facts).decode())
 
 
 def load_digest(stamp: FileStamp) -> str | None:
@@ -77,13 +77,9 @@ def load_digest(stamp: FileStamp) -> str | None:
 
 def save_digest(stamp: FileStamp, digest: str) -> None:
     """Remember a sha256, if the cache can be written."""
-    _write(_file(stamp, "sha256"), digest.encode("ascii"))
+    _write(_file(stamp, "sha256"), digest)
 
 
-def _write(file: Path, content: bytes) -> None:
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent)
-        with os.fdopen(handle, "wb") as temporary:
-            temporary.write(content)
-        os.replace(name, file)  # noqa: PTH105  whole, or not at all
+def _write(file: Path, content: str) -> None:
+    with contextlib.suppress(StorageError):
+        write_text(file, content)

@@ -56,7 +56,7 @@ def choose_model(
             model = resolve_model(name, plugins)
             why = _obstacle(model, table, formats)
         except ModelError as error:
-            why = _absent(name, error)
+            why = _absent(error)
         if why is None:
             reason = "first of model.prefer" + (" that is here and fits" if skipped else "")
             return Choice(model, reason, tuple(skipped))
@@ -67,7 +67,7 @@ def choose_model(
     )
 
 
-def _absent(name: str, error: ModelError) -> str:
+def _absent(error: ModelError) -> str:
     if error.hint and error.hint.startswith("oss model pull"):
         return f"is not here ({error.hint})"
     return f"is not usable: {error.message}"
@@ -84,11 +84,10 @@ def _obstacle(
         return None
     facts = inspect_model(path)
     need = estimate_memory(facts, table.context or least_context(facts))
-    memory = machine_memory(gpu=False)
-    if memory.total == 0 or need.total <= memory.usable:
+    if machine_memory(gpu=False).holds(need):  # asking the GPU costs more than reading a file
         return None
-    memory = machine_memory()  # asking the GPU costs more than reading a file
-    if need.total <= memory.usable:
+    memory = machine_memory()
+    if memory.holds(need):
         return None
     return f"needs {size_text(need.total)}, {size_text(memory.usable)} are free"
 

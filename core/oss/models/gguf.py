@@ -111,7 +111,7 @@ class Header:
     tensors: tuple[Tensor, ...]
 
 
-class _Cut(Exception):
+class _CutError(Exception):
     """The file ends before what it announces."""
 
 
@@ -133,7 +133,7 @@ class _Reader:
         size = self.scalar(10)
         end = self.at + size
         if end > len(self.data):
-            raise _Cut
+            raise _CutError
         text = self.data[self.at : end].decode("utf-8", "replace")
         self.at = end
         return text
@@ -203,7 +203,7 @@ def _parse(path: Path, data: mmap.mmap) -> Header:
             name = reader.string()
             shape = tuple(reader.scalar(10) for _ in range(reader.scalar(4)))
             tensors.append(Tensor(name, shape, reader.scalar(4), reader.scalar(10)))
-    except (_Cut, struct.error) as error:
+    except (_CutError, struct.error) as error:
         raise _cut(path) from error
     except KeyError as error:  # a value type that the format does not have
         raise ModelError(

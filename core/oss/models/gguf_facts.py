@@ -89,10 +89,11 @@ def _facts(path: Path, architecture: str, headers: Sequence[Header], size: int) 
     experts, active = int(get("expert_count")), int(get("expert_used_count"))
     routed = sum(t.elements for t in tensors if "_exps." in t.name) if experts else 0
     layers = int(get("block_count"))
-    heads = _per_layer(get("attention.head_count"), layers)
+    head_counts = _per_layer(get("attention.head_count"), layers)
     kv_heads = _per_layer(get("attention.head_count_kv", get("attention.head_count")), layers)
     embedding = int(get("embedding_length"))
-    head = embedding // max(heads) if heads and max(heads) else 0
+    heads = max(head_counts, default=0)
+    head = embedding // heads if heads else 0
     key, value = int(get("attention.key_length", head)), int(get("attention.value_length", head))
     if rank := int(get("attention.kv_lora_rank")):  # one compressed vector stands for all heads
         kv_heads, key, value = [1] * layers, rank + int(get("rope.dimension_count")), 0
@@ -116,7 +117,7 @@ def _facts(path: Path, architecture: str, headers: Sequence[Header], size: int) 
         context_length=int(get("context_length")),
         layers=layers,
         embedding_length=embedding,
-        heads=max(heads, default=0),
+        heads=heads,
         kv_heads=max(kv_heads, default=0),
         vocabulary=vocabulary,
         kv_bytes_per_token=sum(c for c, n in zip(cost, narrow, strict=True) if not n),

@@ -50,6 +50,10 @@ class MachineMemory:
         """What a model may take: a layer goes to the GPU or to main memory."""
         return self.available + self.gpu_available
 
+    def holds(self, need: MemoryNeed) -> bool:
+        """Whether a model fits; yes where the system does not say what it has."""
+        return self.total == 0 or need.total <= self.usable
+
 
 def estimate_memory(facts: ModelFacts, context: int) -> MemoryNeed:
     """Memory of the weights, of ``context`` tokens of keys and values, and of the work space.
@@ -72,14 +76,14 @@ def estimate_memory(facts: ModelFacts, context: int) -> MemoryNeed:
 def fitting_context(facts: ModelFacts, memory: MachineMemory) -> int:
     """The largest context, up to what the model was trained for, that fits; 0 where none does."""
     longest = facts.context_length or _SHORTEST
-    if memory.total == 0 or estimate_memory(facts, longest).total <= memory.usable:
+    if memory.holds(estimate_memory(facts, longest)):
         return longest
     low, high = 0, longest
     while high - low > 256:
         middle = (low + high) // 2 // 256 * 256
         if middle <= low:
             break
-        if estimate_memory(facts, middle).total <= memory.usable:
+        if memory.holds(estimate_memory(facts, middle)):
             low = middle
         else:
             high = middle

@@ -86,6 +86,17 @@ def list_models(plugins: Plugins) -> list[LocalModel]:
     return sorted(here.values(), key=lambda m: (str(m.path) not in names, m.name))
 
 
+def remove_model(model: LocalModel, plugins: Plugins) -> int:
+    """Delete a fetched model; returns the bytes freed.
+
+    :raises ModelError: it is not ours to delete.
+    :raises BusyError: another process is fetching it.
+    :raises StorageError: it cannot be deleted.
+    """
+    scheme, _, rest = model.ref.partition(":")
+    return source_for(scheme, plugins).remove(rest)
+
+
 def _spelled(plugins: Plugins) -> list[str]:
     return [f"{scheme}:" for scheme in plugins.offers("model_sources")]
 

@@ -17,7 +17,7 @@ from oss.contracts.errors import BusyError, NetworkError, OssError, StorageError
 from oss.models.text import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from http.client import HTTPResponse
     from pathlib import Path
 
@@ -118,13 +118,22 @@ def publish(temporary: Path, final: Path) -> None:
             os.close(folder)
 
 
-def fetch(url: str, partial: Path, progress: Progress, label: str, *, room: float = 1.0) -> None:
+def fetch(
+    url: str,
+    partial: Path,
+    progress: Progress,
+    label: str,
+    *,
+    room: float = 1.0,
+    headers: Mapping[str, str] | None = None,
+) -> None:
     """Fetch ``url`` into ``partial``, going on from what is already there.
 
     Proxies and certificates are those of the environment. The caller checks the digest: what was
     there before may be another file's.
 
     :param room: disk to ask for, in sizes of the file (2: it will be unpacked beside itself).
+    :param headers: for the first server alone; where it redirects to gets none (no token).
     :raises NotServedError: refused before the first byte.
     :raises NetworkError: cut in the middle; what arrived is kept.
     :raises StorageError: no room.
@@ -133,7 +142,7 @@ def fetch(url: str, partial: Path, progress: Progress, label: str, *, room: floa
     while True:
         have = _size(partial)
         try:
-            with _open(url, have) as response:
+            with _open(url, have, headers or {}) as response:
                 start, total = _position(response, have)
                 check_room(partial.parent, int(max(total * room - start, 0)), label)
                 _append(response, partial, start, total, progress, label)
@@ -161,7 +170,7 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _open(url: str, have: int) -> HTTPResponse:
+def _open(url: str, have: int, headers: Mapping[str, str]) -> HTTPResponse:
     """The answer to a request for the bytes from ``have`` on.
 
     :raises NotServedError: refused, or nobody there.
@@ -172,6 +181,8 @@ def _open(url: str, have: int) -> HTTPResponse:
     if not url.startswith(("https://", "http://")):
         raise NotServedError(f"{url} is not an address of the web")
     request = Request(url, headers={"User-Agent": "oss-workbench"})  # noqa: S310  checked above
+    for name, value in headers.items():
+        request.add_unredirected_header(name, value)
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
@@ -179,7 +190,7 @@ def _open(url: str, have: int) -> HTTPResponse:
     except HTTPError as error:
         if error.code == 416 and have:  # more is here than there: begin anew
             error.close()
-            return _open(url, 0)
+            return _open(url, 0, headers)
         error.close()
         raise NotServedError(f"{url}: HTTP {error.code} {error.reason}") from error
     except (URLError, OSError, HTTPException) as error:
