@@ -340,7 +340,7 @@ class FakeSource(ModelSource):
         """A model without a file."""
         return None if rest == "absent" else fake_model(rest)
 
-    def pull(self, rest: str, progress: Progress) -> LocalModel:
+    def pull(self, rest: str, progress: Progress, *, sha256: str | None = None) -> LocalModel:  # noqa: ARG002
         """At once, in two steps of progress."""
         if rest == "absent":
             raise ModelError("no model 'fake:absent'")
