@@ -93,11 +93,8 @@ async def count_tokens(
         answer = await client.post("//tokenize", {"model": model.name, **body})
         return int(answer["count"])
     if model.kind == "llama-server":
-        prompt = (await client.post("//apply-template", body))["prompt"]
-        tokens = await client.post(
-            "//tokenize", {"content": prompt, "add_special": True, "parse_special": True}
-        )
-        return len(tokens["tokens"])
+        answer = await client.post("chat/completions/input_tokens", body)
+        return int(answer["input_tokens"])
     return None
 
 

@@ -9,19 +9,21 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from oss.contracts.backend import Capability, Engine, EngineInfo
+from oss.contracts.backend import Capability, EngineInfo
 from oss.contracts.chat import Delta, Timings
-from oss.contracts.errors import BackendError, CapabilityError, UsageError
-from oss.engines.finish import finished
+from oss.contracts.errors import BackendError, CapabilityError
+from oss.contracts.messages import ToolSpec
+from oss.contracts.wire import tool_to_wire
+from oss.engines.calling import CallingEngine
 from oss.engines.openai_dialect import count_tokens
 from oss.engines.openai_http import ServerRefusedError
 from oss.engines.openai_wire import ChunkReader, message_json, request_json, schema_json, tools_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from oss.contracts.chat import ChatRequest
-    from oss.contracts.messages import Message, ToolSpec
+    from oss.contracts.messages import Message
     from oss.engines.abilities import Abilities
     from oss.engines.openai_dialect import ServerModel
     from oss.engines.openai_http import OpenAIClient
@@ -49,11 +51,12 @@ _PROBE_SCHEMA = {
     "required": ["answer"],
     "additionalProperties": False,
 }
+_PROBE_TOOL = ToolSpec("seven", "gives the number seven")
 _PROBE_TOKENS = 512  # room for a reasoning model to think before it answers
 _REFUSED = (400, 404, 405, 422, 501)
 
 
-class OpenAIEngine(Engine):
+class OpenAIEngine(CallingEngine):
     """A model on a server.
 
     :param client: closed by whoever made it.
@@ -68,33 +71,34 @@ class OpenAIEngine(Engine):
         abilities: Abilities,
     ) -> None:
         absent = {c for c in info.capabilities if abilities[c.value] is False}
+        absent.discard(Capability.TOOLS)  # calls can be made by a schema
         self.info = replace(info, capabilities=info.capabilities - absent)
         self.client = client
         self.model = model
         self._abilities = abilities
         self._reasoning_field: str | None = None
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[Delta]:
-        """Stream the answer; closing the iterator closes the connection, which stops the server."""
-        if not request.messages:
-            raise UsageError("there is no message to answer")
-        if request.json_schema is not None:
-            await self._need(Capability.JSON_SCHEMA)
-        if request.tools:
-            self._known(Capability.TOOLS)
+    async def _prepare(self, request: ChatRequest) -> None:
         if request.logprobs is not None:
             self._known(Capability.LOGPROBS)
-        body = await self.body(request)
-        started = time.perf_counter()
-        async with aclosing(finished(self._generate(request, body), started)) as deltas:
-            async for delta in deltas:
-                yield delta
+        if request.tools and self._abilities["tools"] is None:
+            await self._ask_for_a_call()
+        told = request.tools and not self.native_tools and request.tool_choice != "auto"
+        if request.json_schema is not None or told:
+            await self._ask_for_a_schema()
+
+    @property
+    def native_tools(self) -> bool:  # type: ignore[override]
+        """Whether the server turns calls into ``tool_calls``; believed until asked."""
+        return self._abilities["tools"] is not False
 
     async def body(self, request: ChatRequest) -> dict[str, Any]:
         """What is sent; a backend adds what its own kind of server knows."""
         body = request_json(request, self.model.name, reasoning_field=self._reasoning_field)
         if self.model.kind == "vllm" and "repeat_penalty" in body:
             body["repetition_penalty"] = body.pop("repeat_penalty")
+        if self.model.kind == "llama-server" and request.logprobs == 0:
+            body["top_logprobs"] = 1  # 0 reports nothing at all there
         if self.model.kind == "llama-server" and request.effort is not None:
             body["chat_template_kwargs"] = {
                 "reasoning_effort": request.effort,
@@ -108,6 +112,7 @@ class OpenAIEngine(Engine):
         """By the server where it can; else estimated from the bytes, rather too high than too
         low (``info.details["tokens"]`` says which).
         """
+        messages, tools = self._shown(messages, tools)
         wire = [message_json(m, reasoning_field=self._reasoning_field) for m in messages]
         shown = tools_json(tools)
         if self._abilities["count_tokens"] is not False:
@@ -153,9 +158,12 @@ class OpenAIEngine(Engine):
         return vectors
 
     async def _generate(
-        self, request: ChatRequest, body: dict[str, Any]
+        self,
+        request: ChatRequest,
+        call: Mapping[str, Any] | None,  # noqa: ARG002  the API cannot say "a call or a text"
     ) -> AsyncGenerator[Delta, None]:
-        reader = ChunkReader()
+        body = await self.body(request)
+        reader = ChunkReader(top=request.logprobs)
         first = 0.0
         async with aclosing(self._chunks(request, body)) as chunks:
             async for chunk in chunks:
@@ -208,7 +216,6 @@ class OpenAIEngine(Engine):
             self._respell(body, "max_completion_tokens")
             return True
         asked = {
-            Capability.TOOLS: (bool(request.tools), r"tool"),
             Capability.JSON_SCHEMA: (request.json_schema is not None, r"response_format|schema"),
             Capability.LOGPROBS: (request.logprobs is not None, r"logprob"),
         }
@@ -242,34 +249,53 @@ class OpenAIEngine(Engine):
             hint="use another backend, or another server",
         )
 
-    async def _need(self, capability: Capability) -> None:
-        """Ask the server once whether it keeps to a schema: many ignore one without a word.
-
-        :raises CapabilityError: it does not.
-        """
-        self._known(capability)
-        if self._abilities[capability.value] is not None:
-            return
+    async def _ask(self, extra: dict[str, Any]) -> Mapping[str, Any] | None:
+        """The answer to a small trial request; ``None`` where the server refuses it."""
         body = {
             "model": self.model.name,
-            "messages": [{"role": "user", "content": "Hello."}],
+            "messages": [{"role": "user", "content": "Call the tool `seven`."}],
             "temperature": 0,
             "max_tokens": _PROBE_TOKENS,
-            "response_format": schema_json(_PROBE_SCHEMA),
+            **extra,
         }
         try:
             answer = await self.client.post("chat/completions", body)
             choice = answer["choices"][0]
-            content = choice["message"]["content"] or ""
-            if not content and choice.get("finish_reason") == "length":
-                return  # it was still thinking: nothing learnt
-            kept = json.loads(content) == {"answer": 7}
+            message = choice["message"]
         except ServerRefusedError as error:
             if error.status not in _REFUSED:
                 raise
-            raise self._cannot(capability, error.said) from error
-        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+        except (KeyError, IndexError, TypeError) as error:
+            raise BackendError(f"{self.client.url} sent an answer of an unknown shape") from error
+        if not message.get("content") and choice.get("finish_reason") == "length":
+            return {}  # it was still thinking: nothing learnt
+        found: Mapping[str, Any] = message
+        return found
+
+    async def _ask_for_a_schema(self) -> None:
+        """Ask once whether the server keeps to a schema: many ignore one without a word.
+
+        :raises CapabilityError: it does not.
+        """
+        self._known(Capability.JSON_SCHEMA)
+        if self._abilities["json_schema"] is not None:
+            return
+        message = await self._ask({"response_format": schema_json(_PROBE_SCHEMA)})
+        if message is None:
+            raise self._cannot(Capability.JSON_SCHEMA, "it refused a trial request")
+        if not message:
+            return
+        try:
+            kept = json.loads(message["content"] or "") == {"answer": 7}
+        except (KeyError, TypeError, ValueError):
             kept = False
         if not kept:
-            raise self._cannot(capability, "it ignored the schema of a trial request")
-        self._abilities[capability.value] = True
+            raise self._cannot(Capability.JSON_SCHEMA, "it ignored the schema of a trial request")
+        self._abilities["json_schema"] = True
+
+    async def _ask_for_a_call(self) -> None:
+        """Ask once whether calls come as ``tool_calls``. Where not, they are made by a schema."""
+        message = await self._ask({"tools": [tool_to_wire(_PROBE_TOOL)], "tool_choice": "required"})
+        if message is None or message:
+            self._abilities["tools"] = bool(message and message.get("tool_calls"))

@@ -260,7 +260,7 @@ def _worth_retrying(error: BaseException) -> bool:
     )
 
 
-_backoff = tenacity.wait_exponential_jitter(initial=0.25, max=20.0, jitter=0.25)
+_backoff = tenacity.wait_random_exponential(multiplier=0.5, max=20.0)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from oss.contracts.chat import Delta, Timings, TokenLogprob, ToolCallDelta, Usage
 from oss.contracts.wire import message_to_wire, tool_to_wire
+from oss.engines.harmony import tool_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,10 +175,12 @@ class ChunkReader:
     Servers differ in how they number tool calls: some leave ``index`` out or give every call 0.
     A call with an id not seen before is a new one.
 
+    :param top: how many alternatives of each token to keep; ``None``: all.
     :ivar reasoning_field: the key under which the server sent thinking, once it did.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, top: int | None = None) -> None:
+        self._top = top
         self.reasoning_field: str | None = None
         self._ids: list[str] = []
 
@@ -193,7 +196,7 @@ class ChunkReader:
             if choices and "message" in choices[0]:
                 choice = choices[0]
                 chunk = {**chunk, "choices": [{**choice, "delta": choice["message"]}]}
-            delta = chunk_delta(chunk)
+            delta = chunk_delta(chunk, top=self._top)
             if delta is None:
                 return None
             if delta.reasoning:
@@ -215,6 +218,8 @@ class ChunkReader:
     def _tool_call(self, found: Mapping[str, Any]) -> ToolCallDelta:
         function = found.get("function") or {}
         name, arguments = function.get("name") or None, function.get("arguments") or ""
+        if name and "<|" in name:  # gpt-oss's channel, leaked into the name
+            name = tool_name(name)
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False)
         call_id, index = found.get("id") or None, found.get("index")
