@@ -72,11 +72,13 @@ class Chat:
     :param session: may be replaced between turns, by another profile's.
     :param store: ``None`` keeps nothing beyond this object.
     :param conversation_id: a conversation to go on with; the first turn makes one otherwise.
+    :param keep: write to the store, or only read from it.
     """
 
     session: Session
     store: Store | None = None
     conversation_id: int | None = None
+    keep: bool = True
     turn_id: int | None = field(default=None, init=False)
     _turns: list[tuple[Message, ...]] = field(default_factory=list, init=False)
 
@@ -145,7 +147,7 @@ class Chat:
         if not self._turns:
             return None
         prompt = self._turns.pop()[0].content
-        if self.store is not None and self.conversation_id is not None:
+        if self.keep and self.store is not None and self.conversation_id is not None:
             answered = [t for t in self.store.turns(self.conversation_id) if t.answered]
             self.store.rewind(self.conversation_id, answered[-1].parent_id if answered else None)
         return prompt
@@ -156,7 +158,7 @@ class Chat:
         self._turns = []
 
     def _begin(self, user: Message) -> int | None:
-        if self.store is None:
+        if self.store is None or not self.keep:
             return None
         self.session.load()  # the model loads while the disk is written to
         if self.conversation_id is None:
