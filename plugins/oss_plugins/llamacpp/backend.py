@@ -81,4 +81,6 @@ async def _load(
         from oss_plugins.llamacpp.xllama import XllamaEngine
 
         return await XllamaEngine.load(model, adapters, settings)
-    raise NotImplementedError(binding)
+    from oss_plugins.llamacpp.llama_python import LlamaPythonEngine
+
+    return await LlamaPythonEngine.load(model, adapters, settings)

@@ -50,14 +50,21 @@ class LlamaCppEngine(Engine):
     """An open GGUF model.
 
     :param native_tools: the model's chat template knows tools.
+    :param forced: so does the binding when it must force a call.
     """
 
     def __init__(
-        self, info: EngineInfo, adapters: Sequence[AdapterRef], *, native_tools: bool
+        self,
+        info: EngineInfo,
+        adapters: Sequence[AdapterRef],
+        *,
+        native_tools: bool,
+        forced: bool,
     ) -> None:
         self.info = info
         self._adapters = tuple(adapters)
         self._native_tools = native_tools
+        self._forced = forced
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[Delta]:
         """Stream the answer; closing the iterator stops the generation."""
@@ -82,7 +89,8 @@ class LlamaCppEngine(Engine):
             wanted = replace(request, tool_choice=choice, json_schema=None)
             return self._told(replace(wanted, tools=chosen_tools(wanted)))
 
-        first = self._native(request) if self._native_tools else self._told(request)
+        native = self._native_tools and (self._forced or request.tool_choice == "auto")
+        first = self._native(request) if native else self._told(request)
         async with aclosing(whole_calls(first, request.tools, again)) as deltas:
             async for delta in deltas:
                 yield delta

@@ -59,6 +59,7 @@ class XllamaEngine(LlamaCppEngine):
             info,
             adapters,
             native_tools=bool(caps.get("supports_tools")),
+            forced=True,
         )
         self._server = server
         self._client = client
