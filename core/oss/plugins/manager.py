@@ -100,7 +100,9 @@ class Plugins:
 
     def _implementations(self, hook: str) -> list[HookImpl]:
         """In order of registration, except that ``tryfirst`` and ``trylast`` are kept."""
-        return list(reversed(getattr(self.hook, hook).get_hookimpls()))
+        # pluggy keeps those of one rank in the order of registration, the first rank last.
+        found = getattr(self.hook, hook).get_hookimpls()
+        return sorted(found, key=lambda one: one.trylast - one.tryfirst)
 
     def _call(self, implementation: HookImpl, hook: str, given: Mapping[str, Any]) -> Any:
         arguments = [given[name] for name in implementation.argnames]
