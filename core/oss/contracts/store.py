@@ -79,7 +79,7 @@ class CollectionSettings:
 
     embedder: str
     dimension: int
-    embedder_options: Mapping[str, Any] = field(default_factory=dict)
+    embedder_options: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
     chunker: str = ""
     languages: tuple[str, ...] = ()

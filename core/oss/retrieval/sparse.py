@@ -1,0 +1,152 @@
+"""BM25 as sparse vectors made here, so that any store that keeps sparse vectors can rank by it.
+
+A document's weights hold term frequency and length, measured against the corpus's own average;
+the store multiplies by inverse document frequency when it searches. Words are stemmed by the
+Snowball stemmer of their language; the place of a word is the absolute value of its MurmurHash3,
+as in Qdrant's own BM25, so its clients can search what is written here.
+Source: https://en.wikipedia.org/wiki/Okapi_BM25, k1 = 1.2, b = 0.75.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from oss.contracts.store import SparseVector
+from oss.retrieval.extras import needs_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+K1 = 1.2
+B = 0.75
+LONGEST_WORD = 40
+START_AVERAGE = 120.0
+"""Words per chunk until a collection has its own: what the default chunker comes to."""
+
+SNOWBALL = {
+    "ar": "arabic", "hy": "armenian", "eu": "basque", "ca": "catalan", "cs": "czech",
+    "da": "danish", "nl": "dutch", "en": "english", "eo": "esperanto", "et": "estonian",
+    "fi": "finnish", "fr": "french", "de": "german", "el": "greek", "hi": "hindi",
+    "hu": "hungarian", "id": "indonesian", "ga": "irish", "it": "italian", "lt": "lithuanian",
+    "ne": "nepali", "no": "norwegian", "nb": "norwegian", "nn": "norwegian", "fa": "persian",
+    "pl": "polish", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian",
+    "es": "spanish", "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+"""Two-letter language codes to the names of Snowball's stemmers."""
+
+_SCRIPTS = (
+    ("cyrillic", "\u0400", "\u052f"),
+    ("greek", "\u0370", "\u03ff"),
+    ("armenian", "\u0530", "\u058f"),
+    ("hebrew", "\u0590", "\u05ff"),
+    ("arabic", "\u0600", "\u06ff"),
+    ("devanagari", "\u0900", "\u097f"),
+    ("tamil", "\u0b80", "\u0bff"),
+)
+_SCRIPT_OF = {
+    "ru": "cyrillic", "sr": "cyrillic", "el": "greek", "hy": "armenian", "yi": "hebrew",
+    "ar": "arabic", "fa": "arabic", "hi": "devanagari", "ne": "devanagari", "ta": "tamil",
+}  # fmt: skip
+_FIRST_OF = {
+    "latin": "en", "cyrillic": "ru", "greek": "el", "armenian": "hy", "hebrew": "yi",
+    "arabic": "ar", "devanagari": "hi", "tamil": "ta",
+}  # fmt: skip
+"""The language assumed for a word in another script than its document's."""
+
+_WORD = re.compile(r"\w+")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+")
+
+
+def words(text: str) -> Iterator[str]:
+    """The words of a text in lower case. A name with underscores gives itself and its parts;
+    scripts without spaces give pairs of characters.
+    """
+    for match in _WORD.finditer(text.lower()):
+        word = match.group()
+        if word.isascii():
+            if "_" in word:
+                parts = [part for part in word.split("_") if part]
+                if len(parts) > 1:
+                    yield from parts
+                elif parts:
+                    word = parts[0]
+            if len(word) <= LONGEST_WORD and word != "_":
+                yield word
+        elif _UNSPACED.match(word):
+            yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
+        elif len(word) <= LONGEST_WORD:
+            yield word
+
+
+def _script(word: str) -> str:
+    first = word[0]
+    if first < "\u0370":
+        return "latin"
+    for name, low, high in _SCRIPTS:
+        if low <= first <= high:
+            return name
+    return "latin"
+
+
+@lru_cache(maxsize=64)
+def _stemmer(language: str) -> Callable[[str], str]:
+    with needs_extra("retrieval"):
+        import Stemmer
+    stem: Callable[[str], str] = Stemmer.Stemmer(SNOWBALL[language]).stemWord
+    return stem
+
+
+@lru_cache(maxsize=300_000)
+def _place(word: str, language: str) -> int:
+    with needs_extra("retrieval"):
+        import mmh3
+    return abs(mmh3.hash(_stemmer(language)(word)))
+
+
+def _language_of(word: str, language: str) -> str:
+    """The language to stem a word by, in a document of ``language``."""
+    script = _script(word)
+    if language in SNOWBALL and _SCRIPT_OF.get(language, "latin") == script:
+        return language
+    return _FIRST_OF[script]
+
+
+def document_vector(
+    text: str, language: str = "en", average_length: float = START_AVERAGE
+) -> SparseVector:
+    """The weights of a chunk.
+
+    :param language: two letters; words in another script are stemmed by that script's language.
+    :param average_length: words per chunk in the corpus.
+    """
+    counts: dict[int, int] = {}
+    length = 0
+    for word in words(text):
+        place = _place(word, _language_of(word, language))
+        counts[place] = counts.get(place, 0) + 1
+        length += 1
+    norm = K1 * (1 - B + B * length / (average_length or START_AVERAGE))
+    return SparseVector(
+        tuple(counts), tuple(count * (K1 + 1) / (count + norm) for count in counts.values())
+    )
+
+
+def query_vector(text: str, languages: Iterable[str] = ("en",)) -> SparseVector:
+    """The words of a question, each stemmed for every language of the collection that is written
+    in its script: what language a few words are in cannot be told.
+    """
+    known = [language for language in languages if language in SNOWBALL]
+    places: dict[int, None] = {}
+    for word in words(text):
+        script = _script(word)
+        fitting = [code for code in known if _SCRIPT_OF.get(code, "latin") == script]
+        for language in fitting or [_FIRST_OF[script]]:
+            places[_place(word, language)] = None
+    return SparseVector(tuple(places), (1.0,) * len(places))
+
+
+def length_of(text: str) -> int:
+    """Words of a text as BM25 counts them."""
+    return sum(1 for _ in words(text))

@@ -1,0 +1,253 @@
+"""Qdrant's own engine in this process: a shard in a folder, written ahead to a log."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import qdrant_edge as edge
+
+from oss.contracts.errors import StorageError
+from oss.contracts.filters import Compare
+from oss.contracts.store import Collection, Hit, Point, SparseVector, StoreFeature
+from oss.retrieval.filters import holds
+from oss_plugins.qdrant import fields
+from oss_plugins.qdrant.conditions import Words, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from oss.contracts.filters import Filter
+    from oss.contracts.store import CollectionSettings
+    from oss.retrieval.folders import CollectionFolder
+
+_BATCH = 512
+_VALUES = 1_000_000
+
+
+@contextmanager
+def _shard_errors(name: str) -> Iterator[None]:
+    """The engine raises bare exceptions with a text."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        text = str(error)
+        if "No space left" in text:
+            raise StorageError(
+                f"the disk is full: collection '{name}' cannot be written",
+                hint="make room; what was flushed before is kept",
+            ) from error
+        raise StorageError(
+            f"collection '{name}': {text}",
+            hint="bring back a backup, or make it anew: oss docs rm, then oss docs add",
+        ) from error
+
+
+class EmbeddedCollection(Collection):
+    """A shard that this process holds. The write-ahead log is on: with it a killed process
+    loses nothing that was flushed, without it everything.
+    """
+
+    features: ClassVar[frozenset[StoreFeature]] = frozenset(StoreFeature)
+
+    def __init__(
+        self, folder: CollectionFolder, settings: CollectionSettings, shard: edge.EdgeShard
+    ) -> None:
+        self.name = folder.name
+        self._folder = folder
+        self._settings = settings
+        self._shard: edge.EdgeShard | None = shard
+        self._words = Words(
+            group=edge.Filter,
+            equals=self._equals,
+            one_of=lambda key, values: edge.FieldCondition(key, match=edge.MatchAny(values)),
+            between=lambda key, **bounds: edge.FieldCondition(
+                key, range=edge.RangeFloat(**{name: float(v) for name, v in bounds.items()})
+            ),
+            nothing=lambda: edge.HasIdCondition(set()),
+            values=self.values,
+        )
+
+    def _equals(self, key: str, value: str | int | bool) -> Any:
+        if not isinstance(value, bool):
+            return edge.FieldCondition(key, match=edge.MatchValue(value))
+        # qdrant-edge 0.9 takes a bool for the integer that it is in Python, and finds nothing.
+        where = Compare(key.removeprefix(fields.key_of("")), "=", value)
+        return edge.HasIdCondition({p.id for p in self.scroll() if holds(where, p.metadata)})
+
+    @classmethod
+    def create(cls, folder: CollectionFolder, settings: CollectionSettings) -> EmbeddedCollection:
+        """Make the shard and its indexes in a locked folder; the settings file comes last."""
+        path = folder.path / "shard"
+        if path.exists():  # left by a process that was killed while it made the collection
+            shutil.rmtree(path)
+        path.mkdir()
+        config = edge.EdgeConfig(
+            vectors=edge.EdgeVectorParams(size=settings.dimension, distance=edge.Distance.Cosine),
+            sparse_vectors={fields.SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+            wal_enabled=True,
+        )
+        kinds = {
+            "keyword": edge.PayloadSchemaType.Keyword,
+            "integer": edge.PayloadSchemaType.Integer,
+        }
+        with _shard_errors(folder.name):
+            shard = edge.EdgeShard.create(str(path), config)
+            for name, kind in fields.INDEXED.items():
+                operation = edge.UpdateOperation.create_field_index(
+                    fields.key_of(name), kinds[kind]
+                )
+                shard.update(operation)
+            shard.flush()
+        folder.write_settings(settings)
+        return cls(folder, settings, shard)
+
+    @classmethod
+    def open(cls, folder: CollectionFolder) -> EmbeddedCollection:
+        """Open the shard of a locked folder."""
+        settings = folder.read_settings()
+        with _shard_errors(folder.name):
+            shard = edge.EdgeShard.load(str(folder.path / "shard"))
+        return cls(folder, settings, shard)
+
+    @property
+    def _open(self) -> edge.EdgeShard:
+        if self._shard is None:
+            raise ValueError(f"collection '{self.name}' is closed")
+        return self._shard
+
+    @property
+    def settings(self) -> CollectionSettings:
+        """What it was made with."""
+        return self._settings
+
+    def save_settings(self, settings: CollectionSettings) -> None:
+        """Write the settings file anew."""
+        self._folder.write_settings(settings)
+        self._settings = settings
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Add or replace."""
+        for start in range(0, len(points), _BATCH):
+            batch = [
+                edge.Point(
+                    point.id,
+                    {
+                        "": list(point.dense or ()),
+                        **(
+                            {
+                                fields.SPARSE: edge.SparseVector(
+                                    list(point.sparse.indices), list(point.sparse.values)
+                                )
+                            }
+                            if point.sparse
+                            else {}
+                        ),
+                    },
+                    fields.payload_of(point),
+                )
+                for point in points[start : start + _BATCH]
+            ]
+            with _shard_errors(self.name):
+                self._open.update(edge.UpdateOperation.upsert_points(batch))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove by id."""
+        if ids:
+            with _shard_errors(self.name):
+                self._open.update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def dense(self, vector: Sequence[float], k: int, where: Filter | None = None) -> list[Hit]:
+        """Nearest by cosine."""
+        return self._query(edge.Query.Nearest(list(vector)), k, where)
+
+    def sparse(self, vector: SparseVector, k: int, where: Filter | None = None) -> list[Hit]:
+        """Best by BM25."""
+        if not vector.indices:
+            return []
+        query = edge.SparseVector(list(vector.indices), list(vector.values))
+        return self._query(edge.Query.Nearest(query, fields.SPARSE), k, where)
+
+    def _query(self, query: edge.Query, k: int, where: Filter | None) -> list[Hit]:
+        request = edge.QueryRequest(
+            limit=k, query=query, filter=translate(where, self._words) if where else None
+        )
+        with _shard_errors(self.name):
+            return [Hit(str(found.id), found.score) for found in self._open.query(request)]
+
+    def fetch(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
+        """Points by id."""
+        with _shard_errors(self.name):
+            records = self._open.retrieve(list(ids), with_payload=True, with_vector=vectors)
+        found = {str(record.id): _point(record) for record in records}
+        return [found[name] for name in ids if name in found]
+
+    def scroll(self, where: Filter | None = None, *, vectors: bool = False) -> Iterator[Point]:
+        """All points, a batch at a time."""
+        condition = translate(where, self._words) if where else None
+        offset = None
+        while True:
+            request = edge.ScrollRequest(
+                offset=offset,
+                limit=_BATCH,
+                filter=condition,
+                with_payload=True,
+                with_vector=vectors,
+            )
+            with _shard_errors(self.name):
+                records, offset = self._open.scroll(request)
+            yield from map(_point, records)
+            if offset is None:
+                return
+
+    def count(self, where: Filter | None = None) -> int:
+        """Exactly how many."""
+        condition = translate(where, self._words) if where else None
+        with _shard_errors(self.name):
+            return self._open.count(edge.CountRequest(exact=True, filter=condition))
+
+    def values(self, field: str) -> dict[str | int | bool, int]:
+        """From the index where there is one, else by looking at every point."""
+        if field not in fields.INDEXED:
+            return super().values(field)
+        request = edge.FacetRequest(key=fields.key_of(field), limit=_VALUES, exact=True)
+        with _shard_errors(self.name):
+            return {hit.value: hit.count for hit in self._open.facet(request).hits}
+
+    def flush(self) -> None:
+        """To the disk."""
+        with _shard_errors(self.name):
+            self._open.flush()
+
+    def optimize(self) -> None:
+        """Build what indexes are due; the engine does so only when asked."""
+        with _shard_errors(self.name):
+            self._open.optimize()
+            self._open.flush()
+
+    def close(self) -> None:
+        """Flush, and let others open it."""
+        if self._shard is not None:
+            try:
+                with _shard_errors(self.name):
+                    self._shard.flush()
+                    self._shard.close()
+            finally:
+                self._shard = None
+                self._folder.unlock()
+
+
+def _point(record: Any) -> Point:
+    payload = record.payload or {}
+    vector = record.vector or {}
+    sparse = vector.get(fields.SPARSE)
+    return Point(
+        str(record.id),
+        payload.get(fields.TEXT, ""),
+        payload.get(fields.METADATA) or {},
+        vector.get(""),
+        SparseVector(tuple(sparse.indices), tuple(sparse.values)) if sparse else None,
+    )
