@@ -107,7 +107,7 @@ def resolve_profile(
     merged, origins = merge_layers(layers)
     if plugins is not None:
         for problem in plugin_problems(merged, plugins):
-            raise problem_error(problem, _nearest_origin(origins, problem.key))
+            raise problem_error(problem, nearest_origin(origins, problem.key))
     profile = to_profile(merged)
     files = tuple(layer.file.path for layer in reversed(layers) if layer.file is not None)
     return ResolvedProfile(
@@ -115,9 +115,10 @@ def resolve_profile(
     )
 
 
-def load_layers(found: FoundProfile) -> list[Layer]:
+def load_layers(found: FoundProfile, file: TomlFile | None = None) -> list[Layer]:
     """The file and all it extends, farthest first.
 
+    :param file: what to take in place of the profile's own file.
     :raises ConfigError: a file is broken, something extended is unknown, or the chain is a circle.
     """
     layers: list[Layer] = []
@@ -130,14 +131,14 @@ def load_layers(found: FoundProfile) -> list[Layer]:
                 f"circular extends: {chain}", hint="remove `extends` from one of these files"
             )
         seen.append(real)
-        file = read_toml(found.path)
+        file = file or read_toml(found.path)
         layers.append(Layer(absolute_paths(file.data, found.path.parent), file))
         extends = file.data.get("extends")
         if extends is None:
             return layers[::-1]
         if not isinstance(extends, str):  # named with file and line by the check of the layer
             return layers[::-1]
-        found = _extended(extends, found, file)
+        found, file = _extended(extends, found, file), None
 
 
 def _extended(extends: str, by: FoundProfile, file: TomlFile) -> FoundProfile:
@@ -373,7 +374,8 @@ def _all_origins(profile: Profile, origins: Mapping[Key, Origin]) -> dict[str, O
     return {dotted(key): origins.get(key, DEFAULT) for key, _ in flatten(profile)}
 
 
-def _nearest_origin(origins: Mapping[Key, Origin], key: Key) -> Origin:
+def nearest_origin(origins: Mapping[Key, Origin], key: Key) -> Origin:
+    """Where a key comes from; for a table, where its first key does."""
     if key in origins:
         return origins[key]
     inside = [origin for known, origin in origins.items() if known[: len(key)] == key]

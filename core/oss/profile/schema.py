@@ -34,11 +34,17 @@ class ModelTable(Table, frozen=True):
 
     name: Annotated[
         str | None,
-        Meta(description="A short name, a path, or scheme:reference. Wins over `prefer`."),
+        Meta(
+            description="A short name, a path, or scheme:reference. Wins over `prefer`.",
+            examples=["gpt-oss-20b", "./model.gguf", "hf:ggml-org/gpt-oss-20b-GGUF"],
+        ),
     ] = None
     prefer: Annotated[
         tuple[str, ...],
-        Meta(description="Models in order of preference; the first that is here and fits is used."),
+        Meta(
+            description="Models in order of preference; the first that is here and fits is used.",
+            examples=[["gpt-oss-20b", "starter"]],
+        ),
     ] = ()
     context: Annotated[
         int,
@@ -67,33 +73,56 @@ class BackendTable(Table, frozen=True):
 class SamplingTable(Table, frozen=True):
     """How the next token is drawn. A key left out is the persona's, else the engine's default."""
 
-    temperature: Annotated[NotNegative | None, Meta(description="0 is greedy.")] = None
-    top_p: Annotated[Share | None, Meta(description="Nucleus sampling; 1 is off.")] = None
-    top_k: Annotated[Count | None, Meta(description="Only the k likeliest tokens; 0 is all.")] = (
+    temperature: Annotated[NotNegative | None, Meta(description="0 is greedy.", examples=[0.7])] = (
         None
     )
-    min_p: Annotated[
-        Share | None, Meta(description="Only tokens this likely relative to the best; 0 is off.")
+    top_p: Annotated[
+        Share | None, Meta(description="Nucleus sampling; 1 is off.", examples=[0.95])
     ] = None
-    repeat_penalty: Annotated[NotNegative | None, Meta(description="1 is off.")] = None
-    presence_penalty: Annotated[Penalty | None, Meta(description="0 is off.")] = None
-    frequency_penalty: Annotated[Penalty | None, Meta(description="0 is off.")] = None
-    seed: Annotated[int | None, Meta(description="Makes a draw repeatable.")] = None
-    max_tokens: Annotated[Positive | None, Meta(description="The longest answer, in tokens.")] = (
+    top_k: Annotated[
+        Count | None, Meta(description="Only the k likeliest tokens; 0 is all.", examples=[40])
+    ] = None
+    min_p: Annotated[
+        Share | None,
+        Meta(
+            description="Only tokens this likely relative to the best; 0 is off.", examples=[0.05]
+        ),
+    ] = None
+    repeat_penalty: Annotated[NotNegative | None, Meta(description="1 is off.", examples=[1.1])] = (
         None
     )
-    stop: Annotated[tuple[str, ...], Meta(description="Texts that end the answer.")] = ()
+    presence_penalty: Annotated[
+        Penalty | None, Meta(description="Against words already used; 0 is off.", examples=[0.5])
+    ] = None
+    frequency_penalty: Annotated[
+        Penalty | None, Meta(description="Against words used often; 0 is off.", examples=[0.5])
+    ] = None
+    seed: Annotated[int | None, Meta(description="Makes a draw repeatable.", examples=[1])] = None
+    max_tokens: Annotated[
+        Positive | None, Meta(description="The longest answer, in tokens.", examples=[1024])
+    ] = None
+    stop: Annotated[
+        tuple[str, ...], Meta(description="Texts that end the answer.", examples=[["END"]])
+    ] = ()
 
 
 class PersonaTable(Table, frozen=True):
     """Who the model is to be."""
 
-    name: Annotated[str | None, Meta(description="A persona's name, or a path to its file.")] = None
+    name: Annotated[
+        str | None,
+        Meta(description="A persona's name, or a path to its file.", examples=["critic"]),
+    ] = None
     system: Annotated[
-        str | None, Meta(description="System text written here, in place of a named persona.")
+        str | None,
+        Meta(
+            description="System text written here, in place of a named persona.",
+            examples=["Answer in one sentence."],
+        ),
     ] = None
     variables: Annotated[
-        dict[str, str], Meta(description="Values for the persona's template.")
+        dict[str, str],
+        Meta(description="Values for the persona's template.", examples=[{"topic": "chess"}]),
     ] = {}
 
 
@@ -102,7 +131,7 @@ class ReasoningTable(Table, frozen=True):
 
     effort: Annotated[
         Literal["none", "minimal", "low", "medium", "high"] | None,
-        Meta(description="How much to think; models that cannot ignore it."),
+        Meta(description="How much to think; models that cannot ignore it.", examples=["medium"]),
     ] = None
     show: Annotated[bool, Meta(description="Print the thinking, dimmed, before the answer.")] = (
         False
@@ -112,9 +141,12 @@ class ReasoningTable(Table, frozen=True):
 class AdapterTable(Table, frozen=True):
     """An adapter to load with the model."""
 
-    path: Annotated[str, Meta(description="A GGUF LoRA file or a PEFT folder.")]
+    path: Annotated[
+        str, Meta(description="A GGUF LoRA file or a PEFT folder.", examples=["./my-style.gguf"])
+    ]
     name: Annotated[
-        str | None, Meta(description="What to call it; the file's name if left out.")
+        str | None,
+        Meta(description="What to call it; the file's name if left out.", examples=["my-style"]),
     ] = None
     scale: Annotated[float, Meta(description="1 is as trained, 0 is off.")] = 1.0
 
@@ -124,7 +156,9 @@ class RetrieverTable(Table, frozen=True):
 
     open_tables: ClassVar[bool] = True
 
-    name: Annotated[str | None, Meta(description="A retriever; none if left out.")] = None
+    name: Annotated[
+        str | None, Meta(description="A retriever; none if left out.", examples=["qdrant"])
+    ] = None
     k: Annotated[int, Meta(ge=1, description="How many passages to look for.")] = 5
     options: Annotated[
         dict[str, dict[str, Any]],
@@ -144,7 +178,9 @@ class MemoryTable(Table, frozen=True):
 class ToolsTable(Table, frozen=True):
     """What the model may ask for."""
 
-    allow: Annotated[tuple[str, ...], Meta(description="Tools shown to the model.")] = ()
+    allow: Annotated[
+        tuple[str, ...], Meta(description="Tools shown to the model.", examples=[["calculator"]])
+    ] = ()
     consent: Annotated[
         Literal["ask", "always", "never"],
         Meta(
@@ -159,10 +195,16 @@ class ToolsTable(Table, frozen=True):
 class Profile(Table, frozen=True):
     """A profile: model, engine, persona, documents, tools and adapters in one file."""
 
-    extends: Annotated[str | None, Meta(description="The profile whose values stand beneath.")] = (
-        None
-    )
-    description: Annotated[str, Meta(description="One line for `oss profile list`.")] = ""
+    extends: Annotated[
+        str | None,
+        Meta(
+            description="The profile whose values stand beneath: a name, or a path to a file.",
+            examples=["base"],
+        ),
+    ] = None
+    description: Annotated[
+        str, Meta(description="One line for `oss profile list`.", examples=["My own settings"])
+    ] = ""
     model: ModelTable = ModelTable()
     backend: BackendTable = BackendTable()
     sampling: SamplingTable = SamplingTable()

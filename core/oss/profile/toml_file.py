@@ -113,7 +113,7 @@ def parse_toml(text: str, path: Path, first_line: int = 1) -> TomlFile:
         raise ConfigError(
             f"{show_path(path)}: nested too deeply", hint="profiles are two or three tables deep"
         ) from None
-    lines = {key: line + first_line - 1 for key, line in _key_lines(text)}
+    lines = {key: line + first_line - 1 for key, line in key_lines(text).items()}
     return TomlFile(path, data, lines)
 
 
@@ -152,8 +152,12 @@ def parse_key(text: str) -> Key | None:
     return tuple(found)
 
 
+def key_lines(text: str) -> dict[Key, int]:
+    """Each key and table header of a valid TOML text, and its line, counted from 1."""
+    return dict(_key_lines(text))
+
+
 def _key_lines(text: str) -> Iterator[tuple[Key, int]]:
-    """Each key and table header with its line; ``text`` is known to be valid TOML."""
     lines = text.splitlines()
     table: Key = ()
     counts: dict[Key, int] = {}
