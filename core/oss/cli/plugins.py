@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -161,3 +162,32 @@ def sync(dry_run: bool) -> None:
             + ", ".join(entry.distribution for entry in failed),
             hint="mend the cause and run it again, or: oss plugins uninstall NAME",
         )
+
+
+@plugins.command()
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(["backend", "persona", "tool", "retriever", "embedder", "command"]),
+    default="tool",
+    show_default=True,
+    help="What it offers.",
+)
+@click.option(
+    "--in",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="Where its folder is made; here by default.",
+)
+def new(name: str, kind: str, folder: Path) -> None:
+    """Write a new plugin package oss-NAME, with a test that passes."""
+    from oss.plugins.scaffold import write_plugin
+
+    target = write_plugin(name, kind, folder)
+    click.echo(target)
+    click.echo(
+        f"install it in place: oss plugins install -e {target}\n"
+        f"run its test:        cd {target} && pip install -e '.[dev]' && pytest",
+        err=True,
+    )
