@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from oss.contracts.backend import Backend
 from oss.contracts.errors import CapabilityError, ModelError
+from oss_plugins.llamacpp.adapters import check_effect, check_headers
 from oss_plugins.llamacpp.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
 
     from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Engine
@@ -51,8 +54,11 @@ class LlamaCppBackend(Backend):
             raise ModelError(
                 f"model '{model.name}' has no GGUF file", hint="llamacpp opens GGUF files alone"
             )
-        engine = await _load(binding, model, adapters, Settings.of(options))
+        check_headers(path, adapters)
+        settings = Settings.of({**options, "context": fitted(path, model.name, options["context"])})
+        engine = await _load(binding, replace(model, path=path), adapters, settings)
         try:
+            await check_effect(engine, adapters)
             yield engine
         finally:
             await engine.close()
@@ -72,6 +78,30 @@ def choose_binding(wanted: str) -> str:
         f"the binding '{missing}' of llama.cpp is not installed",
         hint=f"pip install 'oss-workbench[{EXTRAS[missing]}]'",
     )
+
+
+def fitted(path: Path, name: str, context: int) -> int:
+    """The context to open with; 0 becomes as large as the model was trained for and memory
+    allows.
+
+    :raises ModelError: no GGUF file, cut short, or more than this machine has memory for.
+    """
+    from oss.models import inspect_model
+    from oss.models.memory import GIB, estimate_memory, fitting_context, machine_memory
+
+    facts = inspect_model(path)
+    memory = machine_memory()
+    if context == 0 and (largest := fitting_context(facts, memory)):
+        return largest
+    need = estimate_memory(facts, context)
+    if memory.total and need.total > memory.total + memory.gpu_total:
+        raise ModelError(
+            f"'{name}' needs {need.total / GIB:.1f} GiB of memory for a context of "
+            f"{need.context} tokens; this machine has "
+            f"{(memory.total + memory.gpu_total) / GIB:.1f} GiB",
+            hint="a smaller context, or a smaller or more strongly quantised model",
+        )
+    return context
 
 
 async def _load(
