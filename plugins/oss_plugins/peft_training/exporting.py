@@ -1,0 +1,146 @@
+"""Carries an adapter to the forms that engines open; each result is loaded again and compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from oss.contracts.adapter import Verified
+from oss.contracts.errors import CapabilityError, ModelError
+from oss_plugins.peft_training import gguf_adapter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oss.contracts.adapter import AdapterForm
+
+
+_ALIKE = 0.99
+"""Four-bit rounding leaves .995 and more; a wrong order of rows far less."""
+
+
+def export(adapter: Path, base: Path, form: AdapterForm, target: Path) -> Verified:
+    """Write ``target`` in the wanted form.
+
+    :param base: the base in its Hugging Face form; for ``merged-gguf`` its GGUF file.
+    """
+    if target.exists():
+        raise CapabilityError(f"{target} is already there", hint="give another --output")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if form == "gguf":
+        return to_gguf(adapter, base, target)
+    if form == "merged-hf":
+        return merge(adapter, base, target)
+    if form == "merged-gguf":
+        return merge_gguf(adapter, base, target)
+    shutil.copytree(adapter, target)
+    return Verified(change=0.0, tensors=0)
+
+
+def to_gguf(adapter: Path, base: Path, target: Path) -> Verified:
+    """A GGUF LoRA file, in fp32: small, and exact."""
+    config = json.loads((base / "config.json").read_text("utf-8"))
+    architecture, alpha, pairs = gguf_adapter.convert(adapter, config)
+    gguf_adapter.write(target, architecture, alpha, pairs, adapter.name)
+    changes = [abs(pair.delta(alpha)).mean() for pair in pairs.values()]
+    change = float(sum(changes) / len(changes))
+    if not change > 0:
+        target.unlink()
+        raise ModelError(f"the adapter in {adapter} does nothing: all its changes are zero")
+    return Verified(change=change, tensors=2 * len(pairs))
+
+
+def merge(adapter: Path, base: Path, target: Path) -> Verified:
+    """A whole model with the adapter in its weights, compared with base plus adapter.
+
+    :raises ModelError: the merged model, loaded again, answers otherwise.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from oss_plugins.peft_training.base import load_config, load_model, load_tokenizer, quantisation
+    from oss_plugins.peft_training.running import quiet
+    from oss_plugins.peft_training.verifying import attach, precision_of, probe
+    from oss_plugins.peft_training.whole import WEIGHTS
+
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    config = load_config(base)
+    with quiet():
+        precision = precision_of(base)
+        model = load_model(base, precision)
+        before = probe(model)
+        adapted, tensors = attach(model, adapter, base)
+        wanted = probe(adapted)
+        whole = adapted if (adapter / WEIGHTS).exists() else _merged(adapted)
+        # Without this, a base unpacked from MXFP4 is written under names that are read back as
+        # random experts.
+        packed = {"save_original_format": False} if quantisation(config) else {}
+        if packed:
+            whole.config.quantization_config = None
+            del whole.config.quantization_config
+        whole.save_pretrained(part, safe_serialization=True, **packed)
+        load_tokenizer(base, config).save_pretrained(part)
+        del model, adapted, whole
+        again, info = AutoModelForCausalLM.from_pretrained(
+            part,
+            dtype=torch.float32 if precision == "fp32" else torch.bfloat16,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"])
+        got = probe(again)
+    change = float((wanted - before).abs().mean())
+    apart = float((got - wanted).abs().mean())
+    # fp32 sums differ by about 1e-5 of the change, bf16 by a few hundredths
+    allowed = max(1e-4, change * (0.01 if precision == "fp32" else 0.25))
+    if lost or not change > 0 or apart > allowed:
+        shutil.rmtree(part)
+        reason = (
+            f"'{lost[0]}' was lost" if lost else f"its logits are {apart:.2g} apart of {change:.2g}"
+        )
+        raise ModelError(f"the merged model is not what base and adapter are: {reason}")
+    part.replace(target)
+    return Verified(change=change, tensors=tensors, correlation=_correlation(wanted, got, before))
+
+
+def _merged(adapted: Any) -> Any:
+    if not hasattr(adapted, "merge_and_unload"):
+        raise CapabilityError("invisible tokens cannot be merged into weights")
+    try:
+        return adapted.merge_and_unload(safe_merge=True)
+    except ValueError as error:
+        raise ModelError(f"the adapter cannot be merged: {error}") from error
+
+
+def _correlation(one: Any, two: Any, base: Any) -> float:
+    import torch
+
+    changes = torch.stack([(one - base).flatten().double(), (two - base).flatten().double()])
+    return float(torch.corrcoef(changes)[0, 1])
+
+
+def merge_gguf(adapter: Path, base: Path, target: Path) -> Verified:
+    """The base's GGUF file with the changed tensors replaced, in the type each had.
+
+    :raises CapabilityError: a tensor's type cannot be written (the K types).
+    """
+    import gguf
+
+    from oss_plugins.peft_training.gguf_base import alike, base_config, copy_with
+
+    reader = gguf.GGUFReader(str(base))
+    _, alpha, pairs = gguf_adapter.convert(adapter, base_config(reader))
+    deltas = {name: pair.delta(alpha) for name, pair in pairs.items()}
+    part = target.with_name(f".{target.name}.part")
+    copy_with(reader, part, deltas)
+    change, worst = alike(reader, gguf.GGUFReader(str(part)), deltas)
+    if not change > 0 or worst < _ALIKE:
+        part.unlink()
+        raise ModelError(
+            f"the merged file is not what base and adapter are (change {change:.2g}, "
+            f"lowest correlation {worst:.3f})"
+        )
+    part.replace(target)
+    return Verified(change=change, tensors=len(deltas), correlation=worst)

@@ -1,0 +1,149 @@
+"""Supervised training: TRL's SFT trainer over rows that are already tokens with labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from oss_plugins.peft_training.watching import FiniteLoss, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from oss.contracts.adapter import TrainJob, TrainSettings
+    from oss_plugins.peft_training.encoding import Encoded
+
+
+class Supervised(FiniteLoss, SFTTrainer):
+    """TRL's SFT trainer, with a check of each loss, and the penalty that AdaLoRA needs."""
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """TRL computes the loss from log-probabilities and passes by the orthogonality penalty
+        that PEFT adds to the model's own loss; it is added here.
+        """
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        penalty = orthogonality(self.model) if self.model.training else None
+        if penalty is None:
+            return loss
+        penalty = penalty / self.current_gradient_accumulation_steps
+        return (loss[0] + penalty, *loss[1:]) if isinstance(loss, tuple) else loss + penalty
+
+
+def orthogonality(model: Any) -> torch.Tensor | None:
+    """AdaLoRA's penalty, which keeps its singular vectors apart; ``None`` for other methods.
+
+    Source: AdaLoRA, arXiv 2303.10512, equation 4.
+    """
+    import torch
+
+    config = getattr(model, "peft_config", {}).get("default")
+    weight = getattr(config, "orth_reg_weight", None)
+    if not weight:
+        return None
+    parts = [
+        torch.linalg.matrix_norm(
+            (p @ p.T if "lora_A" in name else p.T @ p)
+            - torch.eye(p.shape[0 if "lora_A" in name else 1], device=p.device, dtype=p.dtype)
+        )
+        for name, p in model.named_parameters()
+        if ("lora_A" in name or "lora_B" in name) and p.requires_grad
+    ]
+    return weight * torch.stack(parts).mean()
+
+
+def arguments(job: TrainJob, settings: TrainSettings) -> dict[str, Any]:
+    """The settings that every trainer of TRL takes, each decided here and none left to them."""
+    looks = bool(job.held_out)
+    return {
+        "output_dir": str(job.work),
+        "max_steps": settings.steps,
+        "learning_rate": settings.learning_rate,
+        "per_device_train_batch_size": settings.batch,
+        "per_device_eval_batch_size": settings.batch,
+        "gradient_accumulation_steps": settings.accumulation,
+        "warmup_steps": round(settings.warmup * settings.steps),
+        "lr_scheduler_type": settings.schedule,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.clip,
+        # TRL turns both on by itself; here the model is loaded in the precision it trains in.
+        "bf16": False,
+        "gradient_checkpointing": settings.checkpointing,
+        "train_sampling_strategy": "group_by_length" if settings.group_by_length else "random",
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "report_to": list(settings.report_to) or "none",
+        "save_strategy": "steps" if settings.save_every else "no",
+        "save_steps": settings.save_every or 500,
+        "save_total_limit": 2,
+        "eval_strategy": "steps" if looks and settings.evaluate_every else "no",
+        "eval_steps": settings.evaluate_every or None,
+        "load_best_model_at_end": bool(settings.patience and looks and settings.evaluate_every),
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "use_cpu": False,
+    }
+
+
+def callbacks(watch: Watch, settings: TrainSettings, extra: Sequence[Any]) -> list[Any]:
+    """The watcher, early stopping where asked for, and the method's own."""
+    stopping = [EarlyStoppingCallback(settings.patience)] if settings.patience else []
+    return [watch, *stopping, *extra]
+
+
+def supervised(
+    job: TrainJob,
+    settings: TrainSettings,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Encoded],
+    held_out: Sequence[Encoded],
+    watch: Watch,
+    extra: Sequence[TrainerCallback] = (),
+    optimizer: torch.optim.Optimizer | None = None,
+) -> SFTTrainer:
+    """A trainer over encoded rows."""
+    config = SFTConfig(
+        **arguments(job, settings),
+        max_length=settings.max_length if settings.packing else None,
+        packing=settings.packing,
+        eval_packing=False,
+        padding_free=False,
+        shuffle_dataset=False,
+        router_aux_loss_coef=0.0 if _frozen_router(model) else None,
+        dataset_kwargs={"skip_prepare_dataset": not settings.packing},
+    )
+    trainer = Supervised(
+        model,
+        config,
+        train_dataset=_dataset(rows),
+        eval_dataset=_dataset(held_out) if held_out else None,
+        processing_class=tokenizer,
+        callbacks=callbacks(watch, settings, extra),
+        optimizers=(optimizer, None),
+    )
+    trainer.remove_callback(PrinterCallback)  # prints to stdout; the watcher reports
+    return trainer
+
+
+def _frozen_router(model: PreTrainedModel) -> bool:
+    """A mixture whose routers are not trained: the balancing loss would only cost time."""
+    routers = [p for name, p in model.named_parameters() if "router" in name or ".gate." in name]
+    return not any(p.requires_grad for p in routers)
+
+
+def _dataset(rows: Sequence[Encoded]) -> Dataset:
+    return Dataset.from_dict(
+        {
+            "input_ids": [row.input_ids for row in rows],
+            "labels": [row.labels for row in rows],
+        }
+    )
