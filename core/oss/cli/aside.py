@@ -34,14 +34,16 @@ class Aside:
 
     def note(self, line: str) -> None:
         """One line."""
-        self.write(line + "\n")
+        self.write(line)
+        self.write("\n")
 
     def write(self, text: str) -> None:
         """A piece of text."""
         if self.quiet:
             return
         self.clear()
-        sys.stderr.write(f"\x1b[2m{text}\x1b[22m" if colours(sys.stderr) else text)
+        dimmed = text.strip() and colours(sys.stderr)
+        sys.stderr.write(f"\x1b[2m{text}\x1b[22m" if dimmed else text)
         sys.stderr.flush()
 
     def wait(self, label: str) -> None:

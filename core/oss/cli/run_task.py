@@ -192,11 +192,12 @@ async def _show(
     schema: dict[str, Any] | None,
 ) -> int:
     from oss.cli.answer import NoWriter, PlainWriter, answer_json, show_answer, stats_line
+    from oss.cli.aside import colours
 
     writer: Any
     if options.as_json:
         writer = NoWriter()
-    elif schema is None and sys.stdout.isatty():
+    elif schema is None and colours(sys.stdout):
         from oss.cli.markdown import MarkdownWriter
 
         writer = MarkdownWriter()

@@ -152,6 +152,11 @@ class Chat:
             self.store.rewind(self.conversation_id, answered[-1].parent_id if answered else None)
         return prompt
 
+    def take_over(self, other: Chat) -> None:
+        """Go on where another chat is, with this one's session."""
+        self.conversation_id, self.turn_id = other.conversation_id, other.turn_id
+        self._turns = list(other._turns)
+
     def clear(self) -> None:
         """Begin another conversation with the next turn."""
         self.conversation_id = self.turn_id = None

@@ -25,6 +25,14 @@ _CONTROL = re.compile(
 _MARK = re.compile(r"={2,}(?=\w*={2,})")
 
 
+_UNPRINTABLE = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text without what acts on a terminal: control characters, changes of direction."""
+    return _UNPRINTABLE.sub("", text)
+
+
 def clean(text: str) -> str:
     """The text without hidden characters, and with look-alikes of control tokens and of the
     marks of :func:`enclose` broken by a space.
