@@ -20,6 +20,10 @@ _BLOCK = 1 << 20
 _NAMED = re.compile(r"(?:sha256-)?([0-9a-f]{64})")
 
 
+class ChecksumError(ModelError):
+    """A file is not the one it should be."""
+
+
 def weights_hash(model: LocalModel) -> str:
     """The sha256 of a model's weights; an adapter names its base by this.
 
@@ -90,9 +94,9 @@ def check_digest(file: Path, sha256: str) -> None:
         raise wrong_digest(str(file), sha256, found)
 
 
-def wrong_digest(what: str, wanted: str, found: str) -> ModelError:
+def wrong_digest(what: str, wanted: str, found: str) -> ChecksumError:
     """The error for a checksum that differs."""
-    return ModelError(
+    return ChecksumError(
         f"the checksum of {what} differs: expected sha256 {wanted[:12]}..., got {found[:12]}...",
         hint="nothing was kept; run the same command again, and tell the publisher if it persists",
     )

@@ -144,6 +144,8 @@ class _Reader:
         if kind != _ARRAY:
             return self.scalar(kind)
         item, count = self.scalar(4), self.scalar(10)
+        if item == _ARRAY:  # the format has no lists of lists
+            raise KeyError(item)
         if count <= _LONGEST_KEPT_ARRAY:
             return [self.value(item) for _ in range(count)]
         self.skip(item, count)
@@ -203,7 +205,7 @@ def _parse(path: Path, data: mmap.mmap) -> Header:
             name = reader.string()
             shape = tuple(reader.scalar(10) for _ in range(reader.scalar(4)))
             tensors.append(Tensor(name, shape, reader.scalar(4), reader.scalar(10)))
-    except (_CutError, struct.error) as error:
+    except (_CutError, struct.error, OverflowError) as error:
         raise _cut(path) from error
     except KeyError as error:  # a value type that the format does not have
         raise ModelError(
@@ -215,7 +217,9 @@ def _parse(path: Path, data: mmap.mmap) -> Header:
 
 
 def _check_whole(path: Path, header: Header, end: int, size: int) -> None:
-    alignment = header.values.get("general.alignment") or 32
+    alignment = header.values.get("general.alignment")
+    if not isinstance(alignment, int) or alignment < 1:
+        alignment = 32
     start = -(-end // alignment) * alignment
     for tensor in header.tensors:
         if start + tensor.offset + (tensor.nbytes or 0) > size:

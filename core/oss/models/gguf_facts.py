@@ -11,7 +11,7 @@ from oss.models.files import gguf_parts
 from oss.models.gguf import TENSOR_TYPES, Header, read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 # general.file_type; source: enum llama_ftype in llama.h. The mixed ones have no tensor type of
@@ -52,6 +52,8 @@ _FILE_TYPES = {
     38: "MXFP4",
 }
 
+_MOST_LAYERS = 10_000  # more is damage, not a model
+
 # Layers that see a window alternate with layers that see everything: one in so many sees
 # everything. Source: load_hparams of each model in llama.cpp (set_swa_pattern).
 _WINDOW_PATTERN = {"gpt-oss": 2, "gemma2": 2, "gemma3": 6, "gemma3n": 5, "cohere2": 4, "olmo2": 4}
@@ -80,27 +82,31 @@ def facts_of_gguf(path: Path) -> ModelFacts:
 def _facts(path: Path, architecture: str, headers: Sequence[Header], size: int) -> ModelFacts:
     values = headers[0].values
 
-    def get(key: str, default: Any = 0) -> Any:
-        found = values.get(f"{architecture}.{key}")
-        return default if found is None else found
+    def get(key: str) -> Any:
+        return values.get(f"{architecture}.{key}")
+
+    def number(key: str, default: int = 0) -> int:
+        found = get(key)
+        return int(found) if isinstance(found, int | float) else default
 
     tensors = [tensor for header in headers for tensor in header.tensors]
     total = sum(tensor.elements for tensor in tensors)
-    experts, active = int(get("expert_count")), int(get("expert_used_count"))
+    experts, active = number("expert_count"), number("expert_used_count")
     routed = sum(t.elements for t in tensors if "_exps." in t.name) if experts else 0
-    layers = int(get("block_count"))
+    layers = number("block_count")
+    if not 0 <= layers <= _MOST_LAYERS:
+        raise ModelError(f"{path} has a damaged GGUF header", hint="fetch the model again")
     head_counts = _per_layer(get("attention.head_count"), layers)
-    kv_heads = _per_layer(get("attention.head_count_kv", get("attention.head_count")), layers)
-    embedding = int(get("embedding_length"))
-    heads = max(head_counts, default=0)
+    kv_heads = _per_layer(get("attention.head_count_kv") or head_counts, layers)
+    embedding, heads = number("embedding_length"), max(head_counts, default=0)
     head = embedding // heads if heads else 0
-    key, value = int(get("attention.key_length", head)), int(get("attention.value_length", head))
-    if rank := int(get("attention.kv_lora_rank")):  # one compressed vector stands for all heads
-        kv_heads, key, value = [1] * layers, rank + int(get("rope.dimension_count")), 0
-    if every := int(get("full_attention_interval")):  # the layers between are recurrent
+    key, value = number("attention.key_length", head), number("attention.value_length", head)
+    if rank := number("attention.kv_lora_rank"):  # one compressed vector stands for all heads
+        kv_heads, key, value = [1] * layers, rank + number("rope.dimension_count"), 0
+    if every := number("full_attention_interval"):  # the layers between are recurrent
         kv_heads = [n if (i + 1) % every == 0 else 0 for i, n in enumerate(kv_heads)]
-    window = int(get("attention.sliding_window"))
-    narrow = _windowed(architecture, get("attention.sliding_window_pattern", None), layers)
+    window = number("attention.sliding_window")
+    narrow = _windowed(architecture, get("attention.sliding_window_pattern"), layers)
     if not window:
         narrow = [False] * layers
     cost = [2 * n * (key + value) for n in kv_heads]
@@ -114,7 +120,7 @@ def _facts(path: Path, architecture: str, headers: Sequence[Header], size: int) 
         experts=experts,
         active_experts=active,
         quantisation=_quantisation(values.get("general.file_type"), tensors),
-        context_length=int(get("context_length")),
+        context_length=number("context_length"),
         layers=layers,
         embedding_length=embedding,
         heads=heads,
@@ -123,7 +129,7 @@ def _facts(path: Path, architecture: str, headers: Sequence[Header], size: int) 
         kv_bytes_per_token=sum(c for c, n in zip(cost, narrow, strict=True) if not n),
         window=window if any(narrow) else 0,
         window_bytes_per_token=sum(c for c, n in zip(cost, narrow, strict=True) if n),
-        state_bytes=_state_bytes(get, layers, kv_heads),
+        state_bytes=_state_bytes(number, layers, kv_heads),
         chat_template=str(values.get("tokenizer.chat_template") or ""),
         licence=str(values.get("general.license") or ""),
         file_size=size,
@@ -134,8 +140,9 @@ def _facts(path: Path, architecture: str, headers: Sequence[Header], size: int) 
 def _per_layer(value: Any, layers: int) -> list[int]:
     """A number for every layer, from one number or from a list of them."""
     if isinstance(value, list):
-        return [int(v) for v in value[:layers]] + [0] * (layers - len(value))
-    return [int(value)] * layers
+        numbers = [int(v) if isinstance(v, int | float) else 0 for v in value[:layers]]
+        return numbers + [0] * (layers - len(numbers))
+    return [int(value) if isinstance(value, int | float) else 0] * layers
 
 
 def _windowed(architecture: str, pattern: Any, layers: int) -> list[bool]:
@@ -148,12 +155,12 @@ def _windowed(architecture: str, pattern: Any, layers: int) -> list[bool]:
     return [(i + 1) % every != 0 for i in range(layers)]
 
 
-def _state_bytes(get: Any, layers: int, kv_heads: Sequence[int]) -> int:
+def _state_bytes(number: Callable[[str], int], layers: int, kv_heads: Sequence[int]) -> int:
     """Recurrent state in 32-bit numbers, of the layers without attention."""
-    inner = int(get("ssm.inner_size"))
+    inner = number("ssm.inner_size")
     if not inner:
         return 0
-    per_layer = inner * int(get("ssm.state_size")) + inner * max(int(get("ssm.conv_kernel")) - 1, 0)
+    per_layer = inner * (number("ssm.state_size") + max(number("ssm.conv_kernel") - 1, 0))
     recurrent = sum(1 for n in kv_heads if n == 0) or layers
     return 4 * per_layer * recurrent
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ModelError, NetworkError
 from oss.models.catalogue import load_catalogue
+from oss.models.digest import ChecksumError
 from oss.models.refs import split_ref
 from oss.models.resolve import expand_ref, source_for
 
@@ -38,6 +39,8 @@ def pull_model(ref: str, plugins: Plugins, progress: Progress) -> LocalModel:
         try:
             source = source_for(scheme, plugins)
             model = source.pull(rest, progress, sha256=pins.get(f"{scheme}:{rest}"))
+        except ChecksumError:
+            raise  # somebody changed a file: not to be passed over in silence
         except (ModelError, NetworkError) as error:
             first = first or error
             continue

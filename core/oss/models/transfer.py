@@ -53,7 +53,7 @@ def storage_errors(target: Path) -> Iterator[None]:
             raise StorageError(
                 f"the disk is full at {target}", hint=f"make room; {RESUME_HINT}"
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):
             raise StorageError(
                 f"{error.filename or target} cannot be written: {error.strerror}",
                 hint="set OSS_HOME (for the hub HF_HOME) to a folder of yours",
@@ -217,7 +217,7 @@ def _append(
         file.truncate(start)
         file.seek(start)
         progress(start, total, label)
-        while block := response.read(_BLOCK):
+        while block := response.read1(_BLOCK):  # what is there: nothing is lost to a Ctrl-C
             file.write(block)
             start += len(block)
             progress(start, total, label)

