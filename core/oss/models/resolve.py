@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ModelError
 from oss.models.catalogue import load_catalogue
+from oss.models.forms import with_forms
 from oss.models.refs import as_path, split_ref
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def resolve_model(ref: str, plugins: Plugins) -> LocalModel:
                 hint="references start with " + ", ".join(_spelled(plugins)),
             )
         if found := source_for(parts[0], plugins).find(parts[1]):
-            return dataclasses.replace(found, name=name)
+            return with_forms(dataclasses.replace(found, name=name))
     raise ModelError(f"model '{name}' is not here", hint=f"oss model pull {name}")
 
 
