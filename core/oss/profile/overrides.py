@@ -20,7 +20,7 @@ RESERVED = frozenset({"OSS_HOME", "OSS_PLUGINS", "OSS_TRACE_HOOKS"})
 """Variables with a meaning of their own; no key may have one of these names."""
 
 NOT_OVERRIDABLE = frozenset({("extends",), ("description",)})
-PLUGIN_TABLES = {"backend": "backends", "retriever": "retrievers"}
+PLUGIN_TABLES = {"backend": "backends", "retriever": "retrievers", "train": "adapters"}
 
 
 def known_keys() -> dict[Key, KeyInfo]:

@@ -124,7 +124,7 @@ def load_layers(found: FoundProfile, file: TomlFile | None = None) -> list[Layer
     layers: list[Layer] = []
     seen: list[Path] = []
     while True:
-        real = found.path.resolve()
+        real = Path(os.path.realpath(found.path))  # unlike resolve(), lives with link loops
         if real in seen:
             chain = " -> ".join(show_path(path) for path in [*seen[seen.index(real) :], real])
             raise ConfigError(
@@ -306,12 +306,28 @@ def absolute_paths(data: Mapping[str, Any], base: Path) -> dict[str, Any]:
     adapters = copy.get("adapter")
     if isinstance(adapters, list):
         copy["adapter"] = [
-            {**item, "path": _absolute(item["path"], base)}
+            {**item, "path": _absolute_adapter(item["path"], base)}
             if isinstance(item, dict) and isinstance(item.get("path"), str)
             else item
             for item in adapters
         ]
+    train = copy.get("train")
+    if isinstance(train, dict):
+        for key in ("data", "held_out"):
+            if isinstance(train.get(key), list):
+                train[key] = [
+                    _absolute(item, base) if isinstance(item, str) else item for item in train[key]
+                ]
+        for key, absolute in (("start", _absolute_adapter), ("reward", _absolute)):
+            if isinstance(train.get(key), str):
+                train[key] = absolute(train[key], base)
     return copy
+
+
+def _absolute_adapter(text: str, base: Path) -> str:
+    """A name of an adapter stays; a path becomes absolute."""
+    named = "/" not in text and not text.endswith(".gguf") and not (base / text).exists()
+    return text if named else _absolute(text, base)
 
 
 def _absolute_model(ref: str, base: Path) -> str:

@@ -142,7 +142,11 @@ class AdapterTable(Table, frozen=True):
     """An adapter to load with the model."""
 
     path: Annotated[
-        str, Meta(description="A GGUF LoRA file or a PEFT folder.", examples=["./my-style.gguf"])
+        str,
+        Meta(
+            description="An adapter's name, a GGUF LoRA file or a PEFT folder.",
+            examples=["./my-style.gguf"],
+        ),
     ]
     name: Annotated[
         str | None,
@@ -192,6 +196,120 @@ class ToolsTable(Table, frozen=True):
     ] = 8
 
 
+class TrainTable(Table, frozen=True):
+    """How `oss train` makes an adapter. Options of a method stand in a table of its own:
+    `[train.lora]`. A key left out takes the default that `oss train --recipe` explains.
+    """
+
+    open_tables: ClassVar[bool] = True
+
+    data: Annotated[
+        tuple[str, ...],
+        Meta(description="Files of examples to learn from.", examples=[["./examples.jsonl"]]),
+    ] = ()
+    held_out: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files of examples to judge by; a share of `data` if left out.",
+            examples=[["./held-out.jsonl"]],
+        ),
+    ] = ()
+    held_out_share: Annotated[
+        Share, Meta(description="The share of the questions in `data` that is not learned.")
+    ] = 0.1
+    adapter: Annotated[
+        str | None,
+        Meta(
+            description="What to call the adapter; the profile's name if left out.",
+            examples=["my-style"],
+        ),
+    ] = None
+    method: Annotated[str, Meta(description="A method of training; `oss train --methods`.")] = (
+        "lora"
+    )
+    objective: Annotated[
+        Literal["auto", "chat", "text", "dpo", "ipo", "apo", "kto", "orpo", "simpo", "cpo", "grpo"],
+        Meta(description="What is learned; `auto` goes by the kind of the examples."),
+    ] = "auto"
+    system: Annotated[
+        Literal["persona", "as-is"],
+        Meta(description="Give conversations without a system text the persona's, or none."),
+    ] = "persona"
+    start: Annotated[
+        str | None,
+        Meta(description="An adapter to go on from.", examples=["my-style"]),
+    ] = None
+    epochs: Annotated[NotNegative, Meta(description="Passes over the examples.")] = 3.0
+    steps: Annotated[Count, Meta(description="Steps in all; 0 goes by `epochs`.")] = 0
+    learning_rate: Annotated[
+        float | None, Meta(gt=0, description="The highest learning rate.", examples=[2e-4])
+    ] = None
+    batch: Annotated[
+        int | None, Meta(ge=1, description="Examples of one forward pass.", examples=[4])
+    ] = None
+    accumulation: Annotated[
+        int | None, Meta(ge=1, description="Forward passes of one step.", examples=[2])
+    ] = None
+    max_length: Annotated[
+        int | None,
+        Meta(ge=8, description="Tokens of the longest example that is used.", examples=[1024]),
+    ] = None
+    warmup: Annotated[Share, Meta(description="Share of the steps in which the rate rises.")] = 0.03
+    schedule: Annotated[
+        Literal["linear", "cosine", "constant"], Meta(description="How the rate falls.")
+    ] = "linear"
+    weight_decay: Annotated[NotNegative, Meta(description="Pull of weights towards zero.")] = 0.0
+    clip: Annotated[NotNegative, Meta(description="The longest gradient; 0 is no limit.")] = 1.0
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], Meta(description="Number format of the weights.")
+    ] = "auto"
+    checkpointing: Annotated[
+        bool, Meta(description="Less memory for a fifth to a quarter more time.")
+    ] = False
+    packing: Annotated[
+        bool, Meta(description="Several short examples in one row, kept from seeing each other.")
+    ] = False
+    group_by_length: Annotated[
+        bool, Meta(description="Examples of like length in one batch: less padding.")
+    ] = True
+    seed: Annotated[int, Meta(description="Makes a run repeatable.")] = 0
+    save_every: Annotated[
+        int | None, Meta(ge=0, description="Steps between checkpoints.", examples=[50])
+    ] = None
+    evaluate_every: Annotated[
+        int | None,
+        Meta(ge=0, description="Steps between looks at the held-out part.", examples=[50]),
+    ] = None
+    patience: Annotated[
+        Count, Meta(description="Looks without a better loss before training stops; 0 never does.")
+    ] = 0
+    beta: Annotated[
+        float | None,
+        Meta(
+            gt=0, description="How closely preference training keeps to its start.", examples=[0.1]
+        ),
+    ] = None
+    sft_weight: Annotated[
+        NotNegative,
+        Meta(description="Share of the plain loss on the chosen answer in preference training."),
+    ] = 1.0
+    reward: Annotated[
+        str | None,
+        Meta(
+            description="`file.py:function` that scores answers, for `grpo`; runs after consent.",
+            examples=["./reward.py:score"],
+        ),
+    ] = None
+    report_to: Annotated[
+        tuple[str, ...],
+        Meta(description="Also log to these.", examples=[["tensorboard"]]),
+    ] = ()
+    options: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(description="Method name to its options; written as `[train.NAME]` in TOML."),
+    ] = {}
+
+
 class Profile(Table, frozen=True):
     """A profile: model, engine, persona, documents, tools and adapters in one file."""
 
@@ -214,3 +332,4 @@ class Profile(Table, frozen=True):
     retriever: RetrieverTable = RetrieverTable()
     memory: MemoryTable = MemoryTable()
     tools: ToolsTable = ToolsTable()
+    train: TrainTable = TrainTable()
