@@ -1,4 +1,4 @@
-"""A file server on loopback that behaves badly on demand, a package index and a hub on top of it."""
+"""A server on loopback that behaves badly on demand; a package index and a hub on top of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import threading
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -117,12 +117,11 @@ def serve(site: Site) -> Iterator[Site]:
             self.wfile.write(body)
 
         def handle(self) -> None:
-            try:
+            # The client was stopped: that is what some tests do.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 super().handle()
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the client was stopped: that is what some tests do
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, template: str, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -155,7 +154,7 @@ def make_wheel(name: str, version: str, files: Mapping[str, bytes]) -> tuple[str
     inside = {
         **files,
         f"{folder}/METADATA": metadata,
-        f"{folder}/WHEEL": b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{folder}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},,\n" for path in inside) + f"{folder}/RECORD,,\n"
     buffer = BytesIO()

@@ -64,7 +64,10 @@ def _alias_table() -> dict[str, str]:
     try:
         table: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not TOML: {error}") from error
+        raise ConfigError(
+            f"{file} is not TOML: {error}",
+            hint="names in other letters than a-z stand in quotes, and so do all references",
+        ) from error
     if unknown := [key for key in table if key != "alias"]:
         raise ConfigError(
             f"{file} has an unknown key '{unknown[0]}'",

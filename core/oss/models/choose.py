@@ -83,7 +83,8 @@ def _obstacle(
     if path is None or not table.check_memory:
         return None
     facts = inspect_model(path)
-    need = estimate_memory(facts, table.context or least_context(facts))
+    wanted = min(table.context, facts.context_length or table.context)
+    need = estimate_memory(facts, wanted or least_context(facts))
     if machine_memory(gpu=False).holds(need):  # asking the GPU costs more than reading a file
         return None
     memory = machine_memory()

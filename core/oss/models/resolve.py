@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ModelError
@@ -103,9 +102,11 @@ def _spelled(plugins: Plugins) -> list[str]:
 
 
 def _unknown(text: str, names: Sequence[str], schemes: Sequence[str]) -> ModelError:
+    import difflib
+
     scheme, colon, rest = text.partition(":")
     if colon and rest:
-        near = difflib.get_close_matches(scheme, schemes, 1)
+        near = difflib.get_close_matches(scheme, schemes, 1, cutoff=0.5)
         hint = f"did you mean '{near[0]}:{rest}'?" if near else f"known: {', '.join(schemes)}"
         return ModelError(f"unknown kind of model '{scheme}:' in '{text}'", hint=hint)
     near = difflib.get_close_matches(text, names, 1)

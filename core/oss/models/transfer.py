@@ -7,9 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
-import ssl
 import time
-from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from oss import paths
@@ -138,6 +136,9 @@ def fetch(
     :raises NetworkError: cut in the middle; what arrived is kept.
     :raises StorageError: no room.
     """
+    import ssl
+    from http.client import HTTPException
+
     best, failures = -1, 0
     while True:
         have = _size(partial)
@@ -175,6 +176,7 @@ def _open(url: str, have: int, headers: Mapping[str, str]) -> HTTPResponse:
 
     :raises NotServedError: refused, or nobody there.
     """
+    from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
@@ -206,7 +208,7 @@ def _position(response: HTTPResponse, have: int) -> tuple[int, int]:
     content_range = response.headers.get("Content-Range", "")
     begin, _, total = content_range.removeprefix("bytes ").partition("/")
     if begin.split("-")[0] != str(have):
-        raise HTTPException(f"asked for the bytes from {have}, got '{content_range}'")
+        raise NotServedError(f"asked for the bytes from {have}, got '{content_range}'")
     return have, int(total) if total.isdigit() else have + length
 
 

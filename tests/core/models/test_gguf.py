@@ -119,7 +119,7 @@ def test_layers_without_attention_keep_no_keys(tmp_path: Path) -> None:
 
 def test_parts_are_read_together_and_a_missing_one_is_named(tmp_path: Path) -> None:
     first = write_gguf(tmp_path / "m-00001-of-00002.gguf", tensors={})
-    with pytest.raises(ModelError, match="m-00002-of-00002.gguf is missing"):
+    with pytest.raises(ModelError, match=r"m-00002-of-00002\.gguf is missing"):
         facts_of_gguf(first)
     write_gguf(tmp_path / "m-00002-of-00002.gguf", {}, {"blk.0.x.weight": ((4, 4), F32)})
     facts = facts_of_gguf(first)
