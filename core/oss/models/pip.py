@@ -11,7 +11,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from oss.contracts.errors import ConfigError, ModelError, NetworkError, StorageError
 from oss.models.transfer import RESUME_HINT
@@ -37,6 +36,8 @@ class WheelAddress:
     @property
     def local(self) -> str | None:
         """The path of a wheel on this machine (``--find-links``, a local index)."""
+        from urllib.request import url2pathname
+
         parts = urlsplit(self.url)
         return url2pathname(parts.path) if parts.scheme == "file" else None
 
