@@ -45,6 +45,8 @@ def type_text(annotation: typing.Any) -> str:
 def _limits(meta: msgspec.Meta) -> str:
     if meta.ge is not None and meta.le is not None:
         return f", {meta.ge} to {meta.le}"
+    if meta.gt is not None:
+        return f", more than {meta.gt}"
     return f", at least {meta.ge}" if meta.ge is not None else ""
 
 

@@ -119,7 +119,9 @@ def _parse_yaml(text: str, path: Path) -> TomlFile:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 line = event.start_mark.line + 2
-                raise ConfigError(f"{shown}:{line}: YAML aliases are not used here")
+                raise ConfigError(
+                    f"{shown}:{line}: YAML aliases are not used here", hint="write the text again"
+                )
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
@@ -129,15 +131,23 @@ def _parse_yaml(text: str, path: Path) -> TomlFile:
             f"{shown}:{line}: broken YAML: {error.problem}",
             hint="`key: value`, one on each line; quote a text that has a colon in it",
         ) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{shown}: broken YAML: {str(error).splitlines()[0]}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-99-99
+        raise ConfigError(
+            f"{shown}: broken YAML: {str(error).splitlines()[0]}",
+            hint="use plain texts and numbers",
+        ) from error
     if data is None:
         return TomlFile(path, {})
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise ConfigError(
             f"{shown}:2: the front matter is not a table of keys", hint="write `summary: ...`"
         )
-    return TomlFile(path, data, dict(_yaml_lines(node, ())))
+    lines: dict[Key, int] = {}
+    for key, line in _yaml_lines(node, ()):
+        if key in lines:
+            raise ConfigError(f"{shown}:{line}: {dotted(key)}: given twice", hint="keep one")
+        lines[key] = line
+    return TomlFile(path, data, lines)
 
 
 def _yaml_lines(node: Any, key: Key) -> Iterator[tuple[Key, int]]:

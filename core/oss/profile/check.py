@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -130,18 +131,31 @@ def choices_of(annotation: Any) -> tuple[str, ...]:
     return ()
 
 
+_NAMES = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+
+
 def _explain(error: msgspec.ValidationError, value: Any, annotation: Any) -> tuple[str, str | None]:
+    """msgspec's message in the words of TOML, and a hint."""
+    about = describe(annotation)
+    hint = f"it is: {about}" if about else None
     if choices := choices_of(annotation):
         near = difflib.get_close_matches(str(value), choices, 1)
-        hint = f"did you mean '{near[0]}'?" if near else None
-        return f"expected one of {', '.join(choices)}; got {value!r}", hint
-    text, _, where = str(error).partition(" - at ")
-    text = text.replace("`", "").replace(" | null", "").replace("array", "list")
-    message = text[0].lower() + text[1:]
+        message = f"expected one of {', '.join(choices)}; got {value!r}"
+        return message, f"did you mean '{near[0]}'?" if near else hint
+    text, _, where = str(error).replace(" | null", "").partition(" - at ")
+    text = re.sub(r"`(\w+)`", lambda match: _NAMES.get(match[1], match[1]), text)
+    message = (text[0].lower() + text[1:]).replace("`", "").replace(".0", "")
     if isinstance(value, (str, int, float, bool)) and not where.strip("`$"):
         message = f"{message.partition(', got ')[0]}, got {value!r}"
-    hint = None
-    if isinstance(value, str) and "expected list" in message:
+    if isinstance(value, str) and "expected a list" in message:
         hint = f'write a list: ["{value}"]'
     return message, hint
 

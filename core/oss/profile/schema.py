@@ -15,6 +15,7 @@ Overflow = Literal["refuse", "drop-oldest", "summarise"]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Rate = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -242,17 +243,17 @@ class TrainTable(Table, frozen=True):
     epochs: Annotated[NotNegative, Meta(description="Passes over the examples.")] = 3.0
     steps: Annotated[Count, Meta(description="Steps in all; 0 goes by `epochs`.")] = 0
     learning_rate: Annotated[
-        float | None, Meta(gt=0, description="The highest learning rate.", examples=[2e-4])
+        Rate | None, Meta(description="The highest learning rate.", examples=[2e-4])
     ] = None
     batch: Annotated[
-        int | None, Meta(ge=1, description="Examples of one forward pass.", examples=[4])
+        Positive | None, Meta(description="Examples of one forward pass.", examples=[4])
     ] = None
     accumulation: Annotated[
-        int | None, Meta(ge=1, description="Forward passes of one step.", examples=[2])
+        Positive | None, Meta(description="Forward passes of one step.", examples=[2])
     ] = None
     max_length: Annotated[
-        int | None,
-        Meta(ge=8, description="Tokens of the longest example that is used.", examples=[1024]),
+        Positive | None,
+        Meta(description="Tokens of the longest example that is used.", examples=[1024]),
     ] = None
     warmup: Annotated[Share, Meta(description="Share of the steps in which the rate rises.")] = 0.03
     schedule: Annotated[
@@ -274,20 +275,18 @@ class TrainTable(Table, frozen=True):
     ] = True
     seed: Annotated[int, Meta(description="Makes a run repeatable.")] = 0
     save_every: Annotated[
-        int | None, Meta(ge=0, description="Steps between checkpoints.", examples=[50])
+        Count | None, Meta(description="Steps between checkpoints.", examples=[50])
     ] = None
     evaluate_every: Annotated[
-        int | None,
-        Meta(ge=0, description="Steps between looks at the held-out part.", examples=[50]),
+        Count | None,
+        Meta(description="Steps between looks at the held-out part.", examples=[50]),
     ] = None
     patience: Annotated[
         Count, Meta(description="Looks without a better loss before training stops; 0 never does.")
     ] = 0
     beta: Annotated[
-        float | None,
-        Meta(
-            gt=0, description="How closely preference training keeps to its start.", examples=[0.1]
-        ),
+        Rate | None,
+        Meta(description="How closely preference training keeps to its start.", examples=[0.1]),
     ] = None
     sft_weight: Annotated[
         NotNegative,
