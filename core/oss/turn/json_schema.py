@@ -50,12 +50,12 @@ def check_schema(schema: Any, where: str) -> None:
     :raises UsageError: the message says where in the schema and why.
     """
     from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
+    from jsonschema.validators import Draft202012Validator, validator_for
 
     if not isinstance(schema, dict):
         raise UsageError(f"{where}: a JSON Schema is an object, this is {type(schema).__name__}")
     try:
-        validator_for(schema).check_schema(schema)
+        validator_for(schema, default=Draft202012Validator).check_schema(schema)
     except SchemaError as error:
         path = ".".join(str(part) for part in error.absolute_path) or "the top"
         raise UsageError(
@@ -76,12 +76,12 @@ def problem_with(text: str, schema: Mapping[str, Any]) -> str | None:
 def value_problem(value: Any, schema: Mapping[str, Any]) -> str | None:
     """Why a value does not satisfy the schema, in one line, or ``None``."""
     from jsonschema.exceptions import best_match
-    from jsonschema.validators import validator_for
+    from jsonschema.validators import Draft202012Validator, validator_for
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     # An empty registry: a `$ref` is never fetched from the network.
-    validator = validator_for(schema)(schema, registry=Registry())
+    validator = validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
     try:
         error = best_match(validator.iter_errors(value))
     except Unresolvable as unresolvable:
