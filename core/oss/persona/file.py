@@ -118,7 +118,7 @@ def _parse_yaml(text: str, path: Path) -> TomlFile:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 2
+                line = event.start_mark.line + 2 if event.start_mark else 2
                 raise ConfigError(
                     f"{shown}:{line}: YAML aliases are not used here", hint="write the text again"
                 )

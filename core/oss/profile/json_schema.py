@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oss.contracts.descriptors import Option
     from oss.plugins.manager import Plugins
 
-_TYPES = {
+_TYPES: dict[str, dict[str, Any]] = {
     "str": {"type": "string"},
     "path": {"type": "string"},
     "int": {"type": "integer"},

@@ -13,14 +13,18 @@ from oss.profile.toml_file import parse_key, parse_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from oss.plugins.manager import Plugins
+    from oss.plugins.manager import Kind, Plugins
     from oss.profile.toml_file import Key
 
 RESERVED = frozenset({"OSS_HOME", "OSS_PLUGINS", "OSS_TRACE_HOOKS"})
 """Variables with a meaning of their own; no key may have one of these names."""
 
 NOT_OVERRIDABLE = frozenset({("extends",), ("description",)})
-PLUGIN_TABLES = {"backend": "backends", "retriever": "retrievers", "train": "adapters"}
+PLUGIN_TABLES: dict[str, Kind] = {
+    "backend": "backends",
+    "retriever": "retrievers",
+    "train": "adapters",
+}
 
 
 def known_keys() -> dict[Key, KeyInfo]:
@@ -100,7 +104,7 @@ def _option_key(variable: str, plugins: Plugins | None) -> Key | None:
         prefix = f"OSS_{table.upper()}_"
         if not variable.startswith(prefix):
             continue
-        for name, offer in plugins.offers(kind).items():  # type: ignore[arg-type]
+        for name, offer in plugins.offers(kind).items():
             part = name.upper().replace("-", "_") + "_"
             rest = variable.removeprefix(prefix)
             if not rest.startswith(part):

@@ -14,6 +14,7 @@ from oss.contracts.errors import ConfigError
 from oss.profile.check import Problem, fields_of, find_problems, sub_table
 from oss.profile.find import FoundProfile, default_name, find_profile, is_path
 from oss.profile.overrides import PLUGIN_TABLES, parse_set, read_environment
+from oss.profile.relative_paths import absolute_paths
 from oss.profile.schema import Profile, Table
 from oss.profile.toml_file import TomlFile, dotted, read_toml, show_path
 
@@ -100,7 +101,7 @@ def resolve_profile(
     :raises ConfigError: unknown profile, broken file, unknown key, wrong value, circular extends.
     """
     found = find_profile(name if name is not None else default_name())
-    layers = [*load_layers(found), *override_layers(sets, plugins, environ)]
+    layers = [*load_layers(found, plugins=plugins), *override_layers(sets, plugins, environ)]
     for layer in layers:
         for problem in layer_problems(layer):
             raise problem_error(problem, layer.origin(problem.key))
@@ -115,10 +116,13 @@ def resolve_profile(
     )
 
 
-def load_layers(found: FoundProfile, file: TomlFile | None = None) -> list[Layer]:
-    """The file and all it extends, farthest first.
+def load_layers(
+    found: FoundProfile, file: TomlFile | None = None, plugins: Plugins | None = None
+) -> list[Layer]:
+    """The file and all it extends, farthest first; paths in them made absolute.
 
     :param file: what to take in place of the profile's own file.
+    :param plugins: know which options are paths.
     :raises ConfigError: a file is broken, something extended is unknown, or the chain is a circle.
     """
     layers: list[Layer] = []
@@ -132,7 +136,7 @@ def load_layers(found: FoundProfile, file: TomlFile | None = None) -> list[Layer
             )
         seen.append(real)
         file = file or read_toml(found.path)
-        layers.append(Layer(absolute_paths(file.data, found.path.parent), file))
+        layers.append(Layer(absolute_paths(file.data, found.path.parent, plugins), file))
         extends = file.data.get("extends")
         if extends is None:
             return layers[::-1]
@@ -206,7 +210,7 @@ def plugin_problems(merged: Mapping[str, Any], plugins: Plugins) -> Iterator[Pro
 
     for table, kind in PLUGIN_TABLES.items():
         given = merged.get(table, {})
-        offers = plugins.offers(kind)  # type: ignore[arg-type]
+        offers = plugins.offers(kind)
         name = given.get("name")
         if name is not None and name != "auto" and name not in offers:
             near = difflib.get_close_matches(name, offers, 1)
@@ -283,63 +287,6 @@ def _merge(
                     for part in item:
                         inner_key = (*key, str(index), part)
                         origins[inner_key] = layer.origin(inner_key)
-
-
-def absolute_paths(data: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """A copy in which paths are absolute: in a file they are relative to that file."""
-    copy: dict[str, Any] = {
-        name: dict(value) if isinstance(value, dict) else value for name, value in data.items()
-    }
-    model, persona = copy.get("model"), copy.get("persona")
-    if isinstance(model, dict):
-        if isinstance(model.get("name"), str):
-            model["name"] = _absolute_model(model["name"], base)
-        if isinstance(model.get("prefer"), list):
-            model["prefer"] = [
-                _absolute_model(ref, base) if isinstance(ref, str) else ref
-                for ref in model["prefer"]
-            ]
-    if isinstance(persona, dict):
-        name = persona.get("name")
-        if isinstance(name, str) and (name.endswith((".toml", ".md")) or "/" in name):
-            persona["name"] = _absolute(name, base)
-    adapters = copy.get("adapter")
-    if isinstance(adapters, list):
-        copy["adapter"] = [
-            {**item, "path": _absolute_adapter(item["path"], base)}
-            if isinstance(item, dict) and isinstance(item.get("path"), str)
-            else item
-            for item in adapters
-        ]
-    train = copy.get("train")
-    if isinstance(train, dict):
-        for key in ("data", "held_out"):
-            if isinstance(train.get(key), list):
-                train[key] = [
-                    _absolute(item, base) if isinstance(item, str) else item for item in train[key]
-                ]
-        for key, absolute in (("start", _absolute_adapter), ("reward", _absolute)):
-            if isinstance(train.get(key), str):
-                train[key] = absolute(train[key], base)
-    return copy
-
-
-def _absolute_adapter(text: str, base: Path) -> str:
-    """A name of an adapter stays; a path becomes absolute."""
-    named = "/" not in text and not text.endswith(".gguf") and not (base / text).exists()
-    return text if named else _absolute(text, base)
-
-
-def _absolute_model(ref: str, base: Path) -> str:
-    scheme, colon, rest = ref.partition(":")
-    if colon and scheme == "file":
-        return f"file:{_absolute(rest, base)}"
-    looks_like_path = ref.startswith(("./", "../", "~")) or (ref.endswith(".gguf") and not colon)
-    return _absolute(ref, base) if looks_like_path else ref
-
-
-def _absolute(text: str, base: Path) -> str:
-    return os.path.normpath(base.absolute() / Path(text).expanduser())
 
 
 def to_profile(merged: Mapping[str, Any]) -> Profile:

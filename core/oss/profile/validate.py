@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oss.contracts.errors import ConfigError
+from oss.contracts.errors import ConfigError, OssError
 from oss.profile.check import Problem
 from oss.profile.resolve import (
     DEFAULT,
@@ -49,7 +48,7 @@ def check_profile(
     :param file: a text to check in place of the profile's own file (an edited copy).
     """
     try:
-        layers = load_layers(found, file)
+        layers = load_layers(found, file, plugins)
     except ConfigError as error:
         return [Finding("", "", error.message, error.hint)]
     findings = [
@@ -71,6 +70,7 @@ def _finding(problem: Problem, origin: Any) -> Finding:
 
 def _missing_parts(merged: Mapping[str, Any], plugins: Plugins) -> Iterator[Problem]:
     """Personas, tools and adapters that are named and not there."""
+    from oss.adapters.locate import locate
     from oss.persona import find_persona, render_system
 
     profile = to_profile(merged)
@@ -88,9 +88,7 @@ def _missing_parts(merged: Mapping[str, Any], plugins: Plugins) -> Iterator[Prob
             hint = f"did you mean '{near[0]}'?" if near else known
             yield Problem(("tools", "allow"), f"unknown tool '{tool}'", hint)
     for index, adapter in enumerate(profile.adapter):
-        if not Path(adapter.path).exists():
-            yield Problem(
-                ("adapter", str(index), "path"),
-                f"{adapter.path} does not exist",
-                "a GGUF LoRA file or a PEFT folder; relative to the profile's file",
-            )
+        try:
+            locate(adapter.path, adapter.name, adapter.scale)
+        except OssError as error:
+            yield Problem(("adapter", str(index), "path"), error.message, error.hint)
