@@ -6,6 +6,8 @@
     The real program in that home: ``oss_cli.run("profile", "list").ok().stdout``.
 ``starter_gguf``
     The path of the starter model, downloaded once. Mark such tests ``@pytest.mark.real``.
+``starter_home``
+    ``oss_home`` after ``oss model pull starter``.
 """
 
 from __future__ import annotations
@@ -56,3 +58,10 @@ def starter_gguf() -> Path:
     from oss.testing.starter import starter_gguf
 
     return starter_gguf()
+
+
+@pytest.fixture
+def starter_home(oss_cli: OssCli) -> OssHome:
+    """A home that has the starter model, pulled by the program itself."""
+    oss_cli.run("model", "pull", "starter").ok()
+    return oss_cli.home
