@@ -29,20 +29,16 @@ async def finished(
     usage: Usage | None = None
     timings: Timings | None = None
     first = 0.0
-    calls = False
     async with aclosing(deltas):
         async for delta in deltas:
             reason = delta.finish_reason or reason
             usage = delta.usage or usage
             timings = delta.timings or timings
-            calls = calls or bool(delta.tool_calls)
             if delta.content or delta.reasoning or delta.tool_calls or delta.logprobs:
                 first = first or time.perf_counter() - started
                 yield replace(delta, finish_reason=None, usage=None, timings=None)
     if reason is None:
         raise BackendError("the engine stopped in the middle of its answer")
-    if calls and reason == "stop":
-        reason = "tool_calls"
     yield Delta(
         finish_reason=reason,
         usage=usage or Usage(),

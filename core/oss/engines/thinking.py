@@ -83,8 +83,7 @@ class ThinkParser:
                 self._fresh = True
                 return
         kept = max(held_back(self._pending, closing) for closing in self._closings)
-        kept = max(kept, len(self._pending) - len(self._pending.rstrip("\n")))
-        ready = self._pending[: len(self._pending) - kept]
+        ready = self._pending[: len(self._pending) - kept].rstrip("\n")
         self._pending = self._pending[len(ready) :]
         if ready:
             found.append(Delta(reasoning=ready))

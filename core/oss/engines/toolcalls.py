@@ -35,7 +35,7 @@ _OPENINGS = tuple(
     for wrapping in ("", "```", "```json", "<tool_call>", "```tool_call")
     for opening in ('{"tool_call":', '{"name":' if wrapping == "<tool_call>" else '{"tool_call":')
 )
-_AFTER = re.compile(r"\s*(?:</tool_call>|```)?\s*")
+_CLOSINGS = ("</tool_call>", "```")
 _NAME = re.compile(r'"name"\s*:\s*"([^"]*)"')
 _ARGUMENTS = re.compile(r'"arguments"\s*:\s*(.*)', re.DOTALL)
 
@@ -154,6 +154,7 @@ class CallParser:
     def __init__(self) -> None:
         self._pending = ""
         self._inside = False
+        self._after = False
         self._calls = 0
 
     def feed(self, text: str) -> list[Delta]:
@@ -169,7 +170,7 @@ class CallParser:
         found: list[Delta] = []
         if self._inside:
             self._give(_broken(self._pending), found)
-        elif self._pending:
+        elif self._pending and not self._after:
             found.append(Delta(content=self._pending))
         self._pending = ""
         return found
@@ -184,15 +185,26 @@ class CallParser:
                 return False
             self._give(_call(value), found)
             self._pending = self._pending[end:]
-            after = _AFTER.match(self._pending)
-            self._pending = self._pending[after.end() if after else 0 :]
             self._inside = False
-            return True
+            self._after = True
+        if self._after and not self._closed():
+            return False
         start, self._inside = _opening(self._pending)
         if start:
             found.append(Delta(content=self._pending[:start]))
             self._pending = self._pending[start:]
         return self._inside
+
+    def _closed(self) -> bool:
+        """Step over what closes a call; ``False`` while it may still come."""
+        self._pending = self._pending.lstrip()
+        for closing in _CLOSINGS:
+            if self._pending.startswith(closing):
+                self._pending = self._pending[len(closing) :].lstrip()
+                self._after = False
+                return True
+        self._after = any(closing.startswith(self._pending) for closing in _CLOSINGS)
+        return not self._after
 
     def _give(self, call: tuple[str, str], found: list[Delta]) -> None:
         name, arguments = call
@@ -281,15 +293,22 @@ async def whole_calls(
                 last = rest
             elif rest != Delta():
                 yield rest
-    for index, call in calls.items():
+    cut = last is not None and last.finish_reason == "length"
+    given = 0
+    for call in calls.values():
         name = call.name or ""
-        cut = last is not None and last.finish_reason == "length"
-        if not cut and not usable(name, call.arguments, tools):
+        if not usable(name, call.arguments, tools):
+            if cut:
+                continue  # the answer ended in the middle of it, and says so
             known = any(tool.name == name for tool in tools)
             call = await _asked_again(again(name if known else "required"), call)
-        yield Delta(tool_calls=(replace(call, index=index, id=call.id or f"call_{index}"),))
+        whole = replace(
+            call, index=given, id=call.id or f"call_{given}", name=call.name or "unknown"
+        )
+        yield Delta(tool_calls=(whole,))
+        given += 1
     if last is not None:
-        yield last
+        yield replace(last, finish_reason="tool_calls") if given else last
 
 
 async def _asked_again(deltas: AsyncGenerator[Delta, None], call: ToolCallDelta) -> ToolCallDelta:

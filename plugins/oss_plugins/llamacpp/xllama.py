@@ -136,11 +136,9 @@ class XllamaEngine(LlamaCppEngine):
             body["top_logprobs"] = 1  # 0 reports nothing at all
         if request.effort is not None:
             body["chat_template_kwargs"] = template_variables(request.effort)
-        if self._adapters:
-            body["lora"] = [
-                {"id": index, "scale": scale}
-                for index, scale in enumerate(self._scales(request.adapter_scales))
-            ]
+        scales = self._scales(request.adapter_scales)
+        if scales:
+            body["lora"] = [{"id": index, "scale": scale} for index, scale in enumerate(scales)]
         return body
 
     async def count_tokens(

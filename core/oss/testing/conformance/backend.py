@@ -50,6 +50,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GREEDY = Sampling(temperature=0, max_tokens=24)
+SAME = replace(GREEDY, seed=1)
+"""Greedy, and with a seed: engines that keep evaluated prompts may give the last bits, and with
+them a close choice between two tokens, differently when they take up a kept one.
+"""
 CAPITAL = (Message("user", "What is the capital of France?"),)
 CYRILLIC = (
     Message("system", "Ты — вежливый собеседник."),
@@ -279,15 +283,14 @@ class BackendConformance:
         assert found.usage.completion_tokens == 2
 
     def test_stops_before_a_stop_text(self, opened: Opened) -> None:
-        whole = opened.ask(CAPITAL).content
+        whole = opened.ask(CAPITAL, SAME).content
         stop = whole.split()[2]
-        found = opened.ask(CAPITAL, replace(GREEDY, stop=(stop, "никогда не скажет")))
+        found = opened.ask(CAPITAL, replace(SAME, stop=(stop, "никогда не скажет")))
         assert found.content == whole[: whole.index(stop)]
         assert found.finish_reason == "stop"
 
     def test_greedy_answers_are_the_same(self, opened: Opened) -> None:
-        greedy = replace(GREEDY, seed=1)
-        assert opened.ask(CAPITAL, greedy).content == opened.ask(CAPITAL, greedy).content
+        assert opened.ask(CAPITAL, SAME).content == opened.ask(CAPITAL, SAME).content
 
     def test_a_seed_repeats_an_answer(self, opened: Opened) -> None:
         wild = Sampling(temperature=1.5, top_p=1, top_k=0, min_p=0, seed=7, max_tokens=16)
@@ -332,9 +335,9 @@ class BackendConformance:
                         break
             return taken
 
-        before = opened.ask(CAPITAL).content
+        before = opened.ask(CAPITAL, SAME).content
         assert opened.run(stop_early()) == 3
-        assert opened.ask(CAPITAL).content == before
+        assert opened.ask(CAPITAL, SAME).content == before
 
     def test_several_tasks_may_ask_at_once(self, opened: Opened) -> None:
         async def all_at_once() -> list[Answer]:
@@ -411,21 +414,21 @@ class BackendConformance:
         )
         found = opened.ask(conversation, tools=(WEATHER,), tool_choice="none")
         assert found.content.strip()
-        with_tools = opened.ask(conversation, tools=(WEATHER,))
-        assert with_tools.content.strip() or with_tools.calls
+        more = opened.ask(conversation, replace(GREEDY, max_tokens=120), tools=(WEATHER,))
+        assert more.content.strip() or more.calls
 
     def test_an_adapter_acts_as_strongly_as_asked(self, adapted: Opened, opened: Opened) -> None:
         adapted.need(Capability.ADAPTERS)
-        assert adapted.ask(CAPITAL).content != opened.ask(CAPITAL).content
+        assert adapted.ask(CAPITAL, SAME).content != opened.ask(CAPITAL, SAME).content
 
     def test_a_scale_per_request(
         self, adapted: Opened, opened: Opened, adapter: AdapterRef
     ) -> None:
         adapted.need(Capability.PER_REQUEST_ADAPTERS)
-        plain = opened.ask(CAPITAL).content
-        assert adapted.ask(CAPITAL, adapter_scales={adapter.name: 0.0}).content == plain
-        assert adapted.ask(CAPITAL, adapter_scales={adapter.name: 1.0}).content != plain
-        assert adapted.ask(CAPITAL, adapter_scales={adapter.name: 0.0}).content == plain
+        plain = opened.ask(CAPITAL, SAME).content
+        assert adapted.ask(CAPITAL, SAME, adapter_scales={adapter.name: 0.0}).content == plain
+        assert adapted.ask(CAPITAL, SAME, adapter_scales={adapter.name: 1.0}).content != plain
+        assert adapted.ask(CAPITAL, SAME, adapter_scales={adapter.name: 0.0}).content == plain
 
     def test_an_unknown_adapter_is_refused(self, opened: Opened) -> None:
         with pytest.raises(BackendError, match="чужой"):
