@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from oss.contracts.filters import Filter
+    from oss.contracts.model import Progress
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,12 @@ class Embedder(ABC):
     @abstractmethod
     async def embed_query(self, text: str) -> list[float]:
         """The vector of a question."""
+
+    async def prepare(self, progress: Progress) -> None:  # noqa: ARG002
+        """Fetch or make what it needs, with progress for a person who waits; without this call
+        it happens at the first text. Nothing by default.
+        """
+        return
 
     async def close(self) -> None:
         """Free what it holds (a session, a connection); it may be used again afterwards."""
