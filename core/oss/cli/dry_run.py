@@ -29,7 +29,7 @@ def plan_json(plan: Plan) -> str:
             "reason": made.choice.reason,
             "skipped": dict(made.choice.skipped),
         },
-        "backend": {"name": made.backend.name, "options": dict(made.options)},
+        "backend": {"name": made.backend_name, "options": dict(made.options)},
         "persona": made.persona,
         "adapters": [
             {"name": a.name, "path": str(a.path), "scale": a.scale} for a in made.adapters

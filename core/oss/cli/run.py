@@ -25,7 +25,7 @@ from oss.cli.complete import profiles as complete_profiles
     "--file",
     "files",
     multiple=True,
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="Give the model this text file too; may be repeated.",
 )
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last conversation.")

@@ -142,7 +142,7 @@ def choice_line(made: Ingredients) -> str:
     passed = "".join(f"; {name} {why}" for name, why in made.choice.skipped)
     persona = f" as {made.persona}" if made.persona else ""
     return (
-        f"{made.choice.model.name}{persona} on {made.backend.name}, profile {made.resolved.name}: "
+        f"{made.choice.model.name}{persona} on {made.backend_name}, profile {made.resolved.name}: "
         f"{made.choice.reason}{passed}"
     )
 
@@ -223,7 +223,7 @@ async def _show(
         facts = {
             "model": made.choice.model.name,
             "model_ref": made.choice.model.ref,
-            "backend": made.backend.name,
+            "backend": made.backend_name,
             "profile": made.resolved.name,
             "profile_hash": made.resolved.hash,
             "persona": made.persona,

@@ -175,7 +175,7 @@ class Chat:
             made.resolved.name,
             made.resolved.hash,
             made.choice.model.ref,
-            made.backend.name,
+            made.backend_name,
             made.persona,
         )
         self.turn_id = self.store.begin_turn(self.conversation_id, user, setup)

@@ -14,12 +14,13 @@ from oss.contracts.errors import BackendError, CapabilityError, ConfigError
 from oss.contracts.persona import Persona
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from oss.contracts.backend import Backend
     from oss.contracts.chat import Effort, Sampling
     from oss.contracts.descriptors import Descriptor
     from oss.contracts.messages import Message
+    from oss.contracts.model import LocalModel
     from oss.contracts.tool import Tool
     from oss.models import Choice
     from oss.plugins.manager import Plugins
@@ -33,11 +34,11 @@ class Ingredients:
 
     :param opening: the persona's system message and examples; first in every prompt.
     :param options: complete options of the backend, ``context`` among them.
-    :param installed: capabilities of every backend that could be chosen instead, by name.
     """
 
     resolved: ResolvedProfile
     choice: Choice
+    backend_name: str
     backend: type[Backend]
     capabilities: frozenset[str]
     options: Mapping[str, Any]
@@ -47,14 +48,13 @@ class Ingredients:
     effort: Effort | None
     adapters: tuple[AdapterRef, ...]
     tools: tuple[Tool, ...]
-    installed: Mapping[str, frozenset[str]]
 
     @property
     def profile(self) -> Profile:
         """The resolved profile's values."""
         return self.resolved.profile
 
-    def require(self, needed: Mapping[str, str]) -> None:
+    def require(self, needed: Mapping[str, str], plugins: Plugins) -> None:
         """Check that the backend can do what is asked.
 
         :param needed: capability to what asks for it, such as ``{"tools": "tools.allow"}``.
@@ -63,12 +63,12 @@ class Ingredients:
         for capability, asked_by in needed.items():
             if capability in self.capabilities:
                 continue
-            able = [name for name, has in self.installed.items() if has >= needed.keys()]
+            able = next(_backends_for(self.choice.model, plugins, needed.keys()), None)
             raise CapabilityError(
-                f"backend '{self.backend.name}' has no {capability}, which {asked_by} asks for",
-                hint=f"'{able[0]}' can: --set backend.name={able[0]}"
+                f"backend '{self.backend_name}' has no {capability}, which {asked_by} asks for",
+                hint=f"'{able}' can: --set backend.name={able}"
                 if able
-                else "no installed backend can do all of this",
+                else "no other backend that is installed can, with this model",
             )
 
 
@@ -91,6 +91,7 @@ def gather(
     ingredients = Ingredients(
         resolved=resolved,
         choice=choice,
+        backend_name=descriptor.name,
         backend=backend,
         capabilities=descriptor.capabilities,
         options=_options(profile, descriptor),
@@ -98,49 +99,43 @@ def gather(
         persona=persona.name or None,
         sampling=merge_sampling(profile.sampling, persona.sampling),
         effort=profile.reasoning.effort or persona.effort,
-        adapters=_adapters(profile, adapters),
+        adapters=_adapters(profile, adapters, backend.formats),
         tools=tuple(plugins.load("tools", name)() for name in profile.tools.allow),
-        installed={
-            name: offer.descriptor.capabilities
-            for name, offer in plugins.offers("backends").items()
-        },
     )
     needed = {}
     if ingredients.tools:
         needed["tools"] = "tools.allow"
     if ingredients.adapters:
         needed["adapters"] = f"adapter '{ingredients.adapters[0].name}'"
-    ingredients.require(needed)
+    ingredients.require(needed, plugins)
     return ingredients
 
 
 def parse_adapter(text: str) -> AdapterRef:
-    """The adapter of ``path`` or ``path:scale``.
+    """The adapter of ``path`` or ``path:scale``; a name will do for a path.
 
-    :raises ConfigError: there is nothing at the path.
+    :raises ConfigError: there is no such adapter.
     """
+    from oss.adapters import locate
+
     path, colon, scale = text.rpartition(":")
     if colon and not Path(text).exists():
         try:
-            return _adapter(path, None, float(scale))
+            return locate(path, None, float(scale))
         except ValueError:
             pass
-    return _adapter(text, None, 1.0)
+    return locate(text)
 
 
-def _adapter(path: str, name: str | None, scale: float) -> AdapterRef:
-    real = Path(path).expanduser().absolute()
-    if not real.exists():
-        raise ConfigError(
-            f"adapter {path} does not exist", hint="give a GGUF LoRA file or a PEFT folder"
-        )
-    return AdapterRef(name or real.stem, real, scale)
+def _adapters(
+    profile: Profile, given: Sequence[AdapterRef], formats: Sequence[Format]
+) -> tuple[AdapterRef, ...]:
+    """Those of the profile and those given, in the form that the backend opens."""
+    from oss.adapters import locate, shown_to
 
-
-def _adapters(profile: Profile, given: Sequence[AdapterRef]) -> tuple[AdapterRef, ...]:
-    refs = [_adapter(table.path, table.name, table.scale) for table in profile.adapter]
+    refs = [locate(table.path, table.name, table.scale) for table in profile.adapter]
     by_name = {ref.name: ref for ref in (*refs, *given)}
-    return tuple(by_name.values())
+    return tuple(shown_to(ref, formats) for ref in by_name.values())
 
 
 def _persona(profile: Profile, plugins: Plugins) -> Persona:
@@ -176,23 +171,38 @@ def _model_and_backend(
             raise BackendError(f"backend '{name}' cannot run here: {problem}", hint="oss doctor")
         return choose_model(profile.model, plugins, backend.formats), descriptor, backend
     choice = choose_model(profile.model, plugins)
-    obstacles = []
+    obstacles: list[str] = []
+    for name in _backends_for(choice.model, plugins, (), obstacles):
+        return choice, plugins.find("backends", name), plugins.load("backends", name)
+    raise BackendError(
+        f"no backend can open '{choice.model.name}' ({choice.model.format}) here"
+        + "".join(f"; {obstacle}" for obstacle in obstacles),
+        hint="pip install 'oss-workbench[starter]'; oss doctor says more",
+    )
+
+
+def _backends_for(
+    model: LocalModel,
+    plugins: Plugins,
+    capabilities: Collection[str],
+    obstacles: list[str] | None = None,
+) -> Iterator[str]:
+    """Names of backends that can open the model here and have the capabilities, in order.
+
+    :param obstacles: is told why others that open this form of a model cannot run.
+    """
+    obstacles = [] if obstacles is None else obstacles
     for name, offer in plugins.offers("backends").items():
+        if not offer.descriptor.capabilities >= {*capabilities}:
+            continue
         try:
-            backend = plugins.load("backends", name)
+            backend: type[Backend] = plugins.load("backends", name)
         except ConfigError as error:
             obstacles.append(f"{name}: {error.message}")
             continue
-        if not any(
-            choice.model.form(form) or choice.model.format == form for form in backend.formats
-        ):
+        if not any(form == model.format or form in model.forms for form in backend.formats):
             continue
         if problem := backend.problem():
             obstacles.append(f"{name}: {problem}")
             continue
-        return choice, offer.descriptor, backend
-    raise BackendError(
-        f"no backend can open '{choice.model.name}' ({choice.model.format}) here"
-        + "".join(f"; {obstacle}" for obstacle in obstacles),
-        hint="pip install 'oss-workbench[starter]'",
-    )
+        yield name

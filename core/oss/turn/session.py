@@ -193,7 +193,7 @@ class Session:
             needed["json_schema"] = "a JSON schema"
         if logprobs is not None:
             needed["logprobs"] = "logprobs"
-        self.ingredients.require(needed)
+        self.ingredients.require(needed, self.plugins)
 
     async def _search(self, prompt: str) -> tuple[Passage, ...]:
         if self._retriever is None or not prompt.strip():
