@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    import tomlkit
+
 HEAD = "What `oss plugins install` installed; `oss plugins sync` installs it again."
 
 
@@ -102,18 +104,53 @@ def read() -> list[Entry]:
 
 def add(entries: Iterable[Entry]) -> None:
     """Add entries, or put them in place of those of the same distribution. Hold :func:`locked`."""
-    new = {normal(entry.distribution): entry for entry in entries}
-    kept = [new.pop(normal(entry.distribution), entry) for entry in read()]
-    _write([*kept, *new.values()])
+    import tomlkit
+
+    document, tables = _document()
+    for entry in entries:
+        table = next((t for t in tables if _is(t, entry.distribution)), None)
+        if table is None:
+            table = tomlkit.table()
+            tables.append(table)
+        table["distribution"] = entry.distribution
+        table["requirement"] = entry.requirement
+        table.pop("editable", None)
+        if entry.editable:
+            table["editable"] = True
+        table["plugins"] = list(entry.plugins)
+    write_text(manifest_path(), tomlkit.dumps(document))
 
 
 def remove(distribution: str) -> bool:
     """Forget a distribution; whether it was there. Hold :func:`locked`."""
-    before = read()
-    kept = [entry for entry in before if normal(entry.distribution) != normal(distribution)]
-    if len(kept) != len(before):
-        _write(kept)
-    return len(kept) != len(before)
+    import tomlkit
+
+    document, tables = _document()
+    places = [place for place, table in enumerate(tables) if _is(table, distribution)]
+    for place in reversed(places):
+        del tables[place]
+    if places:
+        write_text(manifest_path(), tomlkit.dumps(document))
+    return bool(places)
+
+
+def _is(table: Any, distribution: str) -> bool:
+    return normal(table["distribution"]) == normal(distribution)
+
+
+def _document() -> tuple[tomlkit.TOMLDocument, Any]:
+    """The file with its comments, and its array of tables; both new where there is none."""
+    import tomlkit
+
+    read()  # says what is wrong with the file
+    try:
+        document = tomlkit.parse(manifest_path().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        document = tomlkit.document()
+        document.add(tomlkit.comment(HEAD))
+    if not document.get("plugin"):
+        document["plugin"] = tomlkit.aot()
+    return document, document["plugin"]
 
 
 def normal(name: str) -> str:
@@ -121,21 +158,3 @@ def normal(name: str) -> str:
     import re
 
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _write(entries: list[Entry]) -> None:
-    import tomlkit
-
-    document = tomlkit.document()
-    document.add(tomlkit.comment(HEAD))
-    tables = tomlkit.aot()
-    for entry in entries:
-        table = tomlkit.table()
-        table["distribution"] = entry.distribution
-        table["requirement"] = entry.requirement
-        if entry.editable:
-            table["editable"] = True
-        table["plugins"] = list(entry.plugins)
-        tables.append(table)
-    document["plugin"] = tables
-    write_text(manifest_path(), tomlkit.dumps(document))

@@ -8,6 +8,7 @@ from oss.contracts.chat import ChatRequest, Sampling
 from oss.contracts.errors import CapabilityError, ContextOverflowError
 from oss.contracts.messages import Message, ToolSpec
 from oss.plugins.manager import load_plugins
+from oss.testing.conformance.backend import BackendConformance
 from oss_echo.backend import EchoBackend
 from oss_echo.persona import ECHO
 from oss_echo.source import EchoSource
@@ -46,6 +47,23 @@ async def test_refuses_what_it_cannot_do() -> None:
             await answer(engine, "x", tools=(ToolSpec("t", ""),))
         with pytest.raises(ContextOverflowError):
             await answer(engine, "one two three")
+
+
+class TestEchoBackend(BackendConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls):
+        return EchoBackend()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls):
+        return EchoSource().find("any")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def options(cls):
+        return {"context": 0, "upper": False}
 
 
 def test_in_the_program(oss_cli) -> None:

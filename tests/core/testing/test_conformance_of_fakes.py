@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from oss.testing.conformance.embedder import EmbedderSuite
-from oss.testing.conformance.retriever import RetrieverSuite
+from oss.testing.conformance.embedder import EmbedderConformance
+from oss.testing.conformance.retriever import RetrieverConformance
 from oss.testing.fakes import FakeEmbedder, FakeRetriever
 
 
-class TestFakeRetriever(RetrieverSuite):
+class TestFakeRetriever(RetrieverConformance):
     @pytest.fixture
     def retriever(self) -> FakeRetriever:
         return FakeRetriever()
 
 
-class TestFakeEmbedder(EmbedderSuite):
+class TestFakeEmbedder(EmbedderConformance):
     @pytest.fixture
     def embedder(self) -> FakeEmbedder:
         return FakeEmbedder()
@@ -33,6 +33,6 @@ class OneVector(FakeEmbedder):
 
 async def test_the_suites_can_fail() -> None:
     with pytest.raises(AssertionError):
-        await RetrieverSuite().test_filters(ForgetsFilters())
+        await RetrieverConformance().test_filters(ForgetsFilters())
     with pytest.raises(AssertionError):
-        await EmbedderSuite().test_a_text_is_nearest_to_itself(OneVector())
+        await EmbedderConformance().test_a_text_is_nearest_to_itself(OneVector())

@@ -1,6 +1,6 @@
 """What every embedder does. Subclass, and override the fixture::
 
-class TestMine(EmbedderSuite):
+class TestMine(EmbedderConformance):
     @pytest.fixture
     def embedder(self):
         return MyEmbedder()
@@ -32,7 +32,7 @@ def cosine(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 @pytest.mark.asyncio
-class EmbedderSuite:
+class EmbedderConformance:
     """Subclass it; each test gets an embedder."""
 
     @pytest.fixture

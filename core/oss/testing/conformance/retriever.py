@@ -1,6 +1,6 @@
 """What every retriever does. Subclass, and override the fixture::
 
-class TestMine(RetrieverSuite):
+class TestMine(RetrieverConformance):
     @pytest.fixture
     def retriever(self, tmp_path):
         return MyRetriever(folder=tmp_path)
@@ -38,7 +38,7 @@ NECTAR = "bees collect nectar from flowers"
 
 
 @pytest.mark.asyncio
-class RetrieverSuite:
+class RetrieverConformance:
     """Subclass it; each test gets a retriever of its own, empty."""
 
     @pytest.fixture

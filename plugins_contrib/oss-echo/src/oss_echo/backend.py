@@ -32,6 +32,8 @@ class EchoEngine(Engine):
         begun = time.perf_counter()
         if not request.messages:
             raise BackendError("there is nothing to repeat: the request has no messages")
+        if request.adapter_scales:
+            raise BackendError(f"no adapter '{next(iter(request.adapter_scales))}' is loaded")
         if request.tools or request.json_schema is not None or request.logprobs is not None:
             raise CapabilityError("backend 'echo' only repeats", hint="use another backend")
         prompt_tokens = await self.count_tokens(request.messages)
@@ -42,12 +44,13 @@ class EchoEngine(Engine):
         said = [message.content for message in request.messages if message.role == "user"]
         text = said[-1] if said else ""
         words, finish = self._limited(text.upper() if self.upper else text, request, prompt_tokens)
+        first = time.perf_counter() - begun
         for word in words:
             yield Delta(content=word)
         yield Delta(
             finish_reason=finish,
             usage=Usage(prompt_tokens, len(words)),
-            timings=Timings(generate_s=time.perf_counter() - begun),
+            timings=Timings(first_token_s=first, generate_s=time.perf_counter() - begun),
         )
 
     def _limited(
