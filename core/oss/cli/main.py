@@ -19,6 +19,8 @@ COMMANDS = {
     "profile": ("oss.cli.profile:profile", "List, show, write and check profiles."),
     "persona": ("oss.cli.persona:persona", "List, show and write personas."),
     "model": ("oss.cli.model:model", "Fetch, list and inspect models."),
+    "train": ("oss.cli.train:train", "Make an adapter from examples."),
+    "adapter": ("oss.cli.adapter:adapter", "List, check, export and merge adapters."),
     "log": ("oss.cli.log:log", "Read, search and export past conversations."),
     "plugins": ("oss.cli.plugins:plugins", "List, install and write plugins."),
     "doctor": ("oss.cli.doctor:doctor", "Say what works on this machine, and why not."),

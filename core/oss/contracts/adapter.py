@@ -45,7 +45,8 @@ class TrainSettings:
     :param save_every: steps between checkpoints; 0 saves at the end alone.
     :param evaluate_every: steps between looks at the held-out rows; 0 looks at the end alone.
     :param patience: looks without a better held-out loss before training stops; 0 never stops.
-    :param precision: the number format of the weights in training.
+    :param precision: the number format of the weights in training; ``auto`` is fp32 on a CPU (where
+        bf16 is slower) and bf16 on a GPU.
     :param beta: how closely preference training keeps to the model it starts from.
     :param sft_weight: share of the plain loss on the chosen answer in preference training.
     :param reward: ``file.py:function`` that scores answers for ``grpo``.
@@ -60,7 +61,7 @@ class TrainSettings:
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     weight_decay: float = 0.0
     clip: float = 1.0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     checkpointing: bool = False
     packing: bool = False
     group_by_length: bool = True

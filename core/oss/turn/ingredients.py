@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oss.contracts.adapter import AdapterRef
 from oss.contracts.errors import BackendError, CapabilityError, ConfigError
 from oss.contracts.persona import Persona
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Backend
     from oss.contracts.chat import Effort, Sampling
     from oss.contracts.descriptors import Descriptor
     from oss.contracts.messages import Message
-    from oss.contracts.model import LocalModel
+    from oss.contracts.model import Format, LocalModel
     from oss.contracts.tool import Tool
     from oss.models import Choice
     from oss.plugins.manager import Plugins

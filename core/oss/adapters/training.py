@@ -1,0 +1,240 @@
+"""From a profile to a finished adapter: data, base, recipe, training, checks, card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oss.adapters.card import GGUF, Card, DataCard, ResultCard
+from oss.adapters.fit import check_fit, describe_base
+from oss.adapters.recipe import Recipe, resolve_recipe
+from oss.adapters.registry import (
+    adapters_dir,
+    check_name,
+    find_adapter,
+    staged,
+    training_dir,
+)
+from oss.contracts.adapter import TrainJob, TrainNotice
+from oss.contracts.errors import CapabilityError, ConfigError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from oss.adapters.registry import Adapter
+    from oss.contracts.adapter import AdapterMethod, Trained, TrainEvent
+    from oss.contracts.model import LocalModel
+    from oss.data import Dataset
+    from oss.data.rows import Row
+    from oss.plugins.manager import Plugins
+    from oss.profile.resolve import ResolvedProfile
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job that is ready to plan or to run."""
+
+    name: str
+    model: LocalModel
+    method: AdapterMethod
+    recipe: Recipe
+    job: TrainJob
+    dataset: Dataset
+    parent: str = ""
+
+
+def prepare(
+    resolved: ResolvedProfile,
+    plugins: Plugins,
+    *,
+    data: Sequence[Path] = (),
+    name: str | None = None,
+    resume: bool = False,
+    say: Callable[[str], None],
+) -> Prepared:
+    """Read the data, find the base in the form that is trained, decide the recipe.
+
+    :param data: files in place of the profile's.
+    :param say: told what takes time: making the Hugging Face form of a GGUF base.
+    :raises OssError: anything that stands in the way, before weights are loaded.
+    """
+    from oss.data import read_usable, split
+    from oss.models import choose_model, inspect_model
+
+    table = resolved.profile.train
+    files = [Path(file) for file in (data or table.data)]
+    if not files:
+        raise UsageError(
+            "there is nothing to learn from",
+            hint='give files with --data, or in the profile: [train] data = ["./examples.jsonl"]',
+        )
+    adapter_name = check_name(name or table.adapter or resolved.name)
+    descriptor = plugins.find("adapters", table.method)
+    dataset = read_usable(files)
+    if table.held_out:
+        rows, held_out = (
+            list(dataset.rows),
+            list(read_usable([Path(file) for file in table.held_out]).rows),
+        )
+    else:
+        rows, held_out = split(dataset.rows, table.held_out_share, table.seed)
+    model = choose_model(resolved.profile.model, plugins).model
+    if model.path is None:
+        raise ModelError(f"'{model.name}' is on a server; only models on this machine are trained")
+    facts = inspect_model(model.path)
+    recipe = resolve_recipe(table, descriptor, rows, facts.context_length)
+    method: AdapterMethod = plugins.load("adapters", table.method)()
+    if table.system == "persona":
+        rows, held_out = (_with_persona(part, resolved, plugins) for part in (rows, held_out))
+    start = find_adapter(table.start) if table.start else None
+    if start is not None:
+        check_fit(start.name, start.card.base, model)
+    base, model = trainable_form(model, plugins, say)
+    job = TrainJob(
+        name=adapter_name,
+        method=table.method,
+        objective=recipe.objective,
+        base=base,
+        rows=rows,
+        held_out=held_out,
+        settings=recipe.settings,
+        options=recipe.options,
+        work=training_dir(adapter_name),
+        out=adapters_dir() / adapter_name,
+        start=start.folder if start else None,
+        resume=resume,
+    )
+    return Prepared(adapter_name, model, method, recipe, job, dataset, start.name if start else "")
+
+
+def trainable_form(
+    model: LocalModel, plugins: Plugins, say: Callable[[str], None]
+) -> tuple[Path, LocalModel]:
+    """The folder with the Hugging Face form, made from the GGUF form where it is missing."""
+    found = model.form("hf")
+    if found is None:
+        from oss.models.convert import convert_model
+
+        say(f"'{model.name}' is a GGUF file; training needs its Hugging Face form, made once")
+        model = convert_model(model, "hf", plugins, say=say)
+        found = model.form("hf")
+    if found is None:
+        raise ModelError(f"'{model.name}' has no form that can be trained")
+    return found, model
+
+
+def _with_persona(rows: Sequence[Row], resolved: ResolvedProfile, plugins: Plugins) -> list[Row]:
+    """Conversations without a system text get the profile's, as they will when it is run."""
+    from oss.contracts.persona import Persona
+    from oss.data import Conversation, Preference, Prompt, Rated
+    from oss.persona import find_persona, persona_messages
+
+    table = resolved.profile.persona
+    if table.system is not None:
+        persona = Persona(name="", system=table.system)
+    elif table.name is not None:
+        persona = find_persona(table.name, plugins)
+    else:
+        return list(rows)
+    opening = tuple(
+        message
+        for message in persona_messages(persona, table.variables)
+        if message.role == "system"
+    )
+    result: list[Row] = []
+    for row in rows:
+        if isinstance(row, Conversation) and row.messages[0].role != "system":
+            shifted = frozenset(number + len(opening) for number in row.unlearned)
+            result.append(replace(row, messages=(*opening, *row.messages), unlearned=shifted))
+        elif isinstance(row, (Preference, Rated, Prompt)) and row.prompt[0].role != "system":
+            result.append(replace(row, prompt=(*opening, *row.prompt)))
+        else:
+            result.append(row)
+    return result
+
+
+def train(
+    prepared: Prepared,
+    report: Callable[[TrainEvent], None],
+    stop: Callable[[], bool],
+    *,
+    replace_old: bool = False,
+) -> tuple[Trained, Adapter | None]:
+    """Train, check what came out, and put it in its place; no adapter where it was stopped.
+
+    :raises UsageError: the name is taken.
+    :raises ModelError: what came out does nothing, or is not the same when it is loaded again.
+    """
+    with staged(prepared.name, replace=replace_old) as (folder, finish):
+        job = replace(prepared.job, out=folder)
+        trained = prepared.method.train(job, report, stop)
+        if not trained.complete:
+            return trained, None
+        report(TrainNotice("loading the adapter again to see what it does"))
+        verified = prepared.method.verify(folder, job.base)
+        if "gguf" in prepared.method.forms:
+            try:
+                prepared.method.export(folder, job.base, "gguf", folder / GGUF)
+            except CapabilityError as error:
+                report(TrainNotice(f"no GGUF form: {error.message}"))
+        metrics = job.work / "metrics.jsonl"
+        if metrics.exists():
+            (folder / "metrics.jsonl").write_bytes(metrics.read_bytes())
+        card = Card(
+            name=prepared.name,
+            method=prepared.recipe.method,
+            objective=prepared.recipe.objective,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            base=describe_base(prepared.model),
+            recipe=json.loads(json.dumps(prepared.recipe.plain())),
+            data=DataCard(
+                files=prepared.dataset.files,
+                rows=len(job.rows),
+                held_out=len(job.held_out),
+                digest=prepared.dataset.digest,
+            ),
+            result=ResultCard(
+                steps=trained.steps,
+                loss=trained.loss,
+                held_out_before=trained.held_out_before,
+                held_out_after=trained.held_out_after,
+                seconds=round(trained.seconds, 1),
+                tokens=trained.tokens,
+                change=verified.change,
+            ),
+            versions=dict(trained.versions),
+            parent=prepared.parent,
+        )
+        return trained, finish(card)
+
+
+def use_in_profile(resolved: ResolvedProfile, name: str) -> str | None:
+    """Add the adapter to the user's profile file, comments kept; its path, or ``None`` where it
+    is there already.
+
+    :raises ConfigError: the profile is none of the user's own files.
+    """
+    from oss.profile.find import find_profile
+
+    if any(table.path == name for table in resolved.profile.adapter):
+        return None
+    found = find_profile(resolved.name)
+    if found.place == "shipped":
+        raise ConfigError(
+            f"'{resolved.name}' ships with oss and is not changed",
+            hint=f"run with `--adapter {name}`, or make your own: `oss profile new mine`",
+        )
+    import tomlkit
+
+    from oss.files import write_text
+
+    document = tomlkit.parse(found.path.read_text("utf-8"))
+    tables: Any = document.setdefault("adapter", tomlkit.aot())
+    entry = tomlkit.table()
+    entry["path"] = name
+    tables.append(entry)
+    write_text(found.path, tomlkit.dumps(document))
+    return str(found.path)

@@ -1,0 +1,250 @@
+"""``oss train``: make an adapter from examples."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oss.cli.complete import profiles as complete_profiles
+
+if TYPE_CHECKING:
+    from oss.adapters.recipe import Recipe
+    from oss.adapters.training import Prepared
+    from oss.contracts.adapter import TrainPlan
+    from oss.profile.resolve import ResolvedProfile
+
+
+@click.command()
+@click.option(
+    "-p",
+    "--profile",
+    metavar="NAME",
+    shell_complete=complete_profiles,
+    help="A profile's name or file.",
+)
+@click.option(
+    "-d",
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Examples to learn from, in place of the profile's; may be repeated.",
+)
+@click.option("-n", "--name", metavar="NAME", help="What to call the adapter.")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set table.key=value of the profile; may be repeated.",
+)
+@click.option("--resume", is_flag=True, help="Go on where the last run was stopped.")
+@click.option("--replace", is_flag=True, help="Replace the adapter of the same name.")
+@click.option("--no-use", is_flag=True, help="Leave the profile as it is.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what it would take, and stop.")
+@click.option("--recipe", "only_recipe", is_flag=True, help="Print every setting, and stop.")
+@click.option(
+    "--launch", type=int, metavar="N", help="Run N processes through accelerate; 0 only prints."
+)
+@click.option("--axolotl", is_flag=True, help="Print the recipe as YAML for Axolotl, and stop.")
+@click.option("--methods", is_flag=True, help="List the methods and their options, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def train(
+    profile: str | None,
+    data: tuple[Path, ...],
+    name: str | None,
+    sets: tuple[str, ...],
+    resume: bool,
+    replace: bool,
+    no_use: bool,
+    only_plan: bool,
+    only_recipe: bool,
+    launch: int | None,
+    axolotl: bool,
+    methods: bool,
+    as_json: bool,
+) -> int:
+    """Make an adapter from examples, and let the profile use it.
+
+    Examples are JSONL, JSON, CSV, Parquet or text, in any usual format. Only the assistant's
+    words are learned. Ctrl-C keeps what was learned so far; --resume goes on from it.
+
+    \b
+    oss train --profile mine --data examples.jsonl
+    oss run --profile mine "Hello"
+    """
+    from oss.plugins.manager import load_plugins
+    from oss.profile import resolve_profile
+
+    plugins = load_plugins()
+    if methods:
+        _print_methods(plugins, as_json=as_json)
+        return 0
+    if launch is not None:
+        from oss.cli.train_launch import launch_training
+
+        return launch_training(launch, sys.argv[1:])
+    from oss.adapters.training import prepare, use_in_profile
+    from oss.adapters.training import train as run_training
+    from oss.cli.train_progress import TrainProgress, stop_on_interrupt
+
+    resolved = resolve_profile(profile, sets=sets, plugins=plugins)
+    prepared = prepare(resolved, plugins, data=data, name=name, resume=resume, say=_say)
+    if only_recipe:
+        _print_recipe(prepared.recipe, as_json=as_json)
+        return 0
+    if axolotl:
+        from oss.adapters.axolotl import axolotl_yaml
+
+        click.echo(axolotl_yaml(prepared), nl=False)
+        return 0
+    if only_plan:
+        _print_plan(prepared, prepared.method.plan(prepared.job), as_json=as_json)
+        return 0
+    if prepared.job.objective == "grpo":
+        _consent_to_reward(prepared.job.settings.reward)
+    with TrainProgress() as progress, stop_on_interrupt(progress) as stop:
+        trained, adapter = run_training(prepared, progress.report, stop, replace_old=replace)
+    if adapter is None:
+        _say(f"stopped after step {trained.steps} of {prepared.job.settings.steps}; saved")
+        _say("hint: the same command with --resume goes on from here")
+        return 130
+    before, after = trained.held_out_before, trained.held_out_after
+    if before is not None and after is not None:
+        _say(f"loss on held-out examples: {before:.3f} before, {after:.3f} after")
+    _say(f"adapter '{adapter.name}' in {adapter.folder}")
+    if not no_use:
+        _use(resolved, adapter.name, use_in_profile)
+    if as_json:
+        import msgspec
+
+        click.echo(json.dumps(msgspec.to_builtins(adapter.card), ensure_ascii=False, indent=2))
+    return 0
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _use(resolved: ResolvedProfile, name: str, use_in_profile: Any) -> None:
+    from oss.contracts.errors import ConfigError
+
+    try:
+        changed = use_in_profile(resolved, name)
+    except ConfigError as error:
+        _say(f"{error.message}; {error.hint}")
+        return
+    if changed:
+        _say(f"profile '{resolved.name}' uses it now: [[adapter]] was added to {changed}")
+
+
+def _consent_to_reward(reward: str) -> None:
+    from oss.contracts.errors import RefusedError
+
+    if not sys.stdin.isatty():
+        raise RefusedError(
+            f"the reward {reward} is Python code that would be run, and no one can be asked",
+            hint="run this in a terminal",
+        )
+    click.confirm(f"Run the Python code of {reward} to score answers?", abort=True, err=True)
+
+
+def _print_recipe(recipe: Recipe, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"train": recipe.plain(), "sources": dict(recipe.sources)},
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
+        return
+    import tomlkit
+
+    table = tomlkit.table()
+    plain = recipe.plain()
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            inner = tomlkit.table()
+            for name, each in value.items():
+                inner[name] = each
+                if source := recipe.sources.get(f"{key}.{name}"):
+                    inner[name].comment(source)
+            for name, source in recipe.sources.items():
+                if name.startswith(f"{key}.") and name.partition(".")[2] not in value:
+                    inner.add(tomlkit.comment(f"{name.partition('.')[2]}: {source}"))
+            table[key] = inner
+        else:
+            table[key] = value
+            if source := recipe.sources.get(key):
+                table[key].comment(source)
+    document = tomlkit.document()
+    document["train"] = table
+    click.echo(tomlkit.dumps(document), nl=False)
+
+
+def _print_plan(prepared: Prepared, plan: TrainPlan, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    for notice in plan.notices:
+        _say(notice)
+    if as_json:
+        click.echo(json.dumps(asdict(plan), ensure_ascii=False, indent=2))
+        return
+    from oss.cli.tables import print_table
+    from oss.models import machine_memory
+
+    settings = prepared.job.settings
+    share = plan.trainable / plan.parameters
+    machine = machine_memory()
+    free = machine.gpu_available or machine.available
+    rows = [
+        ("base", f"{prepared.model.name}, {plan.parameters:,} parameters"),
+        ("method", f"{prepared.recipe.method}, objective {prepared.recipe.objective}"),
+        ("learns", f"{plan.trainable:,} parameters ({share:.2%})"),
+        ("examples", f"{len(prepared.job.rows)}, held out {len(prepared.job.held_out)}"),
+        ("tokens", f"{plan.tokens:,} a pass, {plan.learned_tokens:,} of them learned"),
+        ("longest", f"{plan.longest:,} tokens"),
+        ("steps", f"{plan.steps}, {plan.epochs:.1f} passes"),
+        ("batch", f"{settings.batch} x {settings.accumulation}"),
+        (
+            "memory",
+            f"about {plan.memory / 2**30:.1f} GiB" + (f" of {free / 2**30:.1f}" * (free > 0)),
+        ),
+    ]
+    print_table(("plan", ""), rows)
+
+
+def _print_methods(plugins: Any, *, as_json: bool) -> None:
+    offers = plugins.offers("adapters")
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "name": name,
+                        "summary": offer.descriptor.summary,
+                        "options": {
+                            option.name: {"default": option.default, "help": option.help}
+                            for option in offer.descriptor.options
+                        },
+                    }
+                    for name, offer in offers.items()
+                ],
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
+        return
+    from oss.cli.tables import print_table
+
+    print_table(
+        ("method", "what it does", "options"),
+        [
+            (name, o.descriptor.summary, ", ".join(p.name for p in o.descriptor.options))
+            for name, o in offers.items()
+        ],
+    )
