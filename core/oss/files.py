@@ -17,7 +17,7 @@ def write_text(path: Path, text: str) -> None:
 
     :raises StorageError: read-only, full, or not a folder; names the path.
     """
-    target = path.resolve() if path.is_symlink() else path
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
     temporary: str | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

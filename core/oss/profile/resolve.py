@@ -12,7 +12,7 @@ import msgspec
 
 from oss.contracts.errors import ConfigError
 from oss.profile.check import Problem, fields_of, find_problems, sub_table
-from oss.profile.find import FoundProfile, default_name, find_profile, is_path
+from oss.profile.find import FoundProfile, default_name, find_profile, is_path, shipped_dir
 from oss.profile.overrides import PLUGIN_TABLES, parse_set, read_environment
 from oss.profile.relative_paths import absolute_paths
 from oss.profile.schema import Profile, Table
@@ -42,7 +42,9 @@ class Origin:
             return f"${self.variable}"
         if self.source in ("--set", "default"):
             return self.source
-        shown = show_path(Path(self.source))
+        path = Path(self.source)
+        ships = path.parent == shipped_dir("profiles")
+        shown = f"shipped:{path.name}" if ships else show_path(path)
         return f"{shown}:{self.line}" if self.line else shown
 
 

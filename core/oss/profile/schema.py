@@ -164,7 +164,49 @@ class RetrieverTable(Table, frozen=True):
     name: Annotated[
         str | None, Meta(description="A retriever; none if left out.", examples=["qdrant"])
     ] = None
+    collections: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Collections of the store to search in; `oss docs list` shows them.",
+            examples=[["work", "manuals"]],
+        ),
+    ] = ()
     k: Annotated[int, Meta(ge=1, description="How many passages to look for.")] = 5
+    mode: Annotated[
+        Literal["hybrid", "dense", "bm25"],
+        Meta(description="By meaning and words together, by meaning alone, or by words alone."),
+    ] = "hybrid"
+    fusion: Annotated[
+        Literal["rrf", "dbsf"],
+        Meta(description="How hybrid search joins both rankings: by rank, or by score."),
+    ] = "rrf"
+    where: Annotated[
+        str | None,
+        Meta(
+            description="Only passages for which this holds.",
+            examples=["source~manual and page<10"],
+        ),
+    ] = None
+    diversity: Annotated[
+        float, Meta(ge=0, le=1, description="Above 0, passages that say the same thing give way.")
+    ] = 0.0
+    neighbours: Annotated[
+        int, Meta(ge=0, description="Chunks before and after each hit that come with it.")
+    ] = 0
+    reranker: Annotated[
+        str | None, Meta(description="Puts the hits in a better order; none if left out.")
+    ] = None
+    use: Annotated[
+        Literal["always", "tool"],
+        Meta(description="Search with every prompt, or let the model ask for a search."),
+    ] = "always"
+    rewrite: Annotated[
+        bool,
+        Meta(description="In a conversation, let the model turn the prompt into a full question."),
+    ] = True
+    strict: Annotated[
+        bool, Meta(description="Answer only from passages; say so where they hold no answer.")
+    ] = False
     options: Annotated[
         dict[str, dict[str, Any]],
         Meta(description="Retriever name to its options; written as `[retriever.NAME]` in TOML."),

@@ -255,5 +255,5 @@ def test_show_prints_every_value_with_its_origin(oss_cli: OssCli) -> None:
     assert rows["sampling.seed"].split() == ["sampling.seed", "7", "--set"]
     assert rows["model.context"].split() == ["model.context", "512", "$OSS_MODEL_CONTEXT"]
     assert rows["tools.consent"].split() == ["tools.consent", '"ask"', "default"]
-    assert rows["persona.name"].split()[2].endswith("coder.toml:8")
+    assert rows["persona.name"].split()[2] == "shipped:coder.toml:8"
     assert "\x1b" not in outcome.stdout
