@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oss.contracts.chat import Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
 TAGS = (
     ("<think>", "</think>"),
@@ -22,6 +24,37 @@ TAGS = (
 def opens_thinking(prompt: str) -> bool:
     """Whether a prompt ends in an opened thought, as some templates have it."""
     return prompt.rstrip().endswith(tuple(opening for opening, _ in TAGS))
+
+
+def knows_thinking(template: str) -> bool:
+    """Whether a chat template writes thoughts between tags."""
+    return any(opening in template for opening, _ in TAGS)
+
+
+async def parted(
+    deltas: AsyncGenerator[Delta, None], *, opened: bool
+) -> AsyncGenerator[Delta, None]:
+    """Deltas whose content may begin with a thought, with the thought apart.
+
+    Where the engine parts them itself, the first text comes as reasoning: then nothing is done.
+    """
+    parser: ThinkParser | None = None
+    done = False
+    async with aclosing(deltas):
+        async for delta in deltas:
+            if parser is None and delta.reasoning:
+                done = True
+            if done or not (delta.content or delta.finish_reason):
+                yield delta
+                continue
+            parser = parser or ThinkParser(opened=opened)
+            for piece in parser.feed(delta.content):
+                yield piece
+            if delta.finish_reason is not None:
+                for piece in parser.finish():
+                    yield piece
+            if (rest := replace(delta, content="")) != Delta():
+                yield rest
 
 
 class ThinkParser:

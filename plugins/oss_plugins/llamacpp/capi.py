@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from oss.contracts.adapter import AdapterRef
     from oss_plugins.llamacpp.settings import Settings
 
-_ERROR = 3
+_ERROR = 4  # GGML_LOG_LEVEL_ERROR of ggml.h
 _errors: deque[str] = deque(maxlen=8)
 
 

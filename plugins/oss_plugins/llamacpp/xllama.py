@@ -19,6 +19,7 @@ from oss.contracts.wire import message_to_wire, tool_to_wire
 from oss.engines.bridge import ThreadStream
 from oss.engines.loopback import LoopbackClient
 from oss.engines.openai_wire import chunk_delta, request_json
+from oss.engines.thinking import knows_thinking, opens_thinking, parted
 from oss_plugins.llamacpp.engine import (
     CAPABILITIES,
     LlamaCppEngine,
@@ -64,6 +65,7 @@ class XllamaEngine(LlamaCppEngine):
         self._server = server
         self._client = client
         self._streams: set[ThreadStream[Json]] = set()
+        self._thinks = knows_thinking(props.get("chat_template") or "")
 
     @classmethod
     async def load(
@@ -93,29 +95,47 @@ class XllamaEngine(LlamaCppEngine):
     async def _generate(
         self, request: ChatRequest, call: Mapping[str, Any] | None
     ) -> AsyncGenerator[Delta, None]:
-        server = self._server
-        if server is None:
-            raise BackendError("the engine is closed")
         body = self._body(request, call)
+        free = call is None and request.json_schema is None
+        opened = free and self._thinks and opens_thinking(await self._rendered(body))
+        if self._server is None:
+            raise BackendError("the engine is closed")
 
         def produce(emit: Callable[[Json], bool]) -> None:
+            # No variable may hold the server: the last reference to it is what closes it.
             try:
-                server.handle_chat_completions(body, emit)
+                self._server.handle_chat_completions(body, emit)
             finally:
                 self._streams.discard(stream)
 
         stream: ThreadStream[Json] = ThreadStream(produce)
         self._streams.add(stream)
         try:
-            async with aclosing(stream.read()) as reader:
-                async for chunk in reader:
-                    if "error" in chunk:
-                        raise _error(chunk["error"], self.info)
-                    delta = chunk_delta(chunk, top=request.logprobs)
-                    if delta is not None:
-                        yield delta
+            deltas = self._read(stream.read(), request.logprobs)
+            async with aclosing(parted(deltas, opened=opened) if self._thinks else deltas) as parts:
+                async for delta in parts:
+                    yield delta
         except ValueError as error:  # what the binding makes of a C++ exception
             raise _refusal(str(error)) from error
+
+    async def _read(
+        self, chunks: AsyncGenerator[Json, None], logprobs: int | None
+    ) -> AsyncGenerator[Delta, None]:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if "error" in chunk:
+                    raise _error(chunk["error"], self.info)
+                delta = chunk_delta(chunk, top=logprobs)
+                if delta is not None:
+                    yield delta
+
+    async def _rendered(self, body: Json) -> str:
+        wanted = ("messages", "tools", "chat_template_kwargs")
+        answer = await self._client.post(
+            "/apply-template", {name: body[name] for name in wanted if name in body}
+        )
+        prompt: str = answer["prompt"]
+        return prompt
 
     def _body(self, request: ChatRequest, call: Mapping[str, Any] | None) -> Json:
         choice = request.tool_choice
@@ -156,10 +176,9 @@ class XllamaEngine(LlamaCppEngine):
     async def close(self) -> None:
         """Stop what runs, free the model and the port."""
         await self._client.close()
-        server, self._server = self._server, None
         for stream in list(self._streams):
             await asyncio.to_thread(stream.join)
-        del server  # the binding stops its threads when the last reference goes
+        self._server = None  # the binding stops its threads when the last reference goes
 
 
 def _load(path: str, adapters: Sequence[AdapterRef], settings: Settings, key: str) -> Any:
@@ -201,6 +220,10 @@ def _params(
     params.n_gpu_layers = settings.gpu_layers
     params.fit_params = settings.gpu_layers == -1 and bool(settings.cpu_moe_layers == 0)
     params.cache_ram_mib = settings.prompt_cache
+    # Below this share of a prompt the slot that matches best is not taken up but left as it is,
+    # and the prompt looked for among those kept in main memory. llama.cpp's own .1 gives the
+    # slot of a conversation to the next one with the same persona, and looks for nothing.
+    params.slot_prompt_similarity = 0.5
     cache_type = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{settings.kv_cache.upper()}")
     params.cache_type_k = cache_type
     params.cache_type_v = cache_type
