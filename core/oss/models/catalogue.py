@@ -19,17 +19,8 @@ def load_catalogue(plugins: Plugins) -> dict[str, CatalogueEntry]:
     :raises ConfigError: ``<config>/models.toml`` is broken.
     """
     offered: dict[str, CatalogueEntry] = {}
-    for implementation in reversed(plugins.hook.oss_models.get_hookimpls()):
-        try:
-            entries = list(implementation.function())
-        except Exception as error:  # noqa: BLE001  a plugin may raise anything
-            plugins.warnings.append(
-                f"plugin '{implementation.plugin_name}' failed in oss_models: "
-                f"{type(error).__name__}: {error}"
-            )
-            continue
-        for entry in entries:
-            offered.setdefault(entry.name, entry)
+    for _, entry in plugins.joined("oss_models"):
+        offered.setdefault(entry.name, entry)
     aliases = _aliases(offered)
     return {**aliases, **{name: e for name, e in offered.items() if name not in aliases}}
 
