@@ -71,6 +71,15 @@ def oss_embedders() -> Sequence[Descriptor]:
 
 
 @hookspec
+def oss_rerankers() -> Sequence[Descriptor]:
+    """Rerankers; each target is a :class:`oss.contracts.retriever.Reranker` that is constructed
+    with ``embedder`` (of the collection that is searched) and the validated options of its
+    descriptor as keywords.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def oss_adapters() -> Sequence[Descriptor]:
     """Adapter methods, by which an adapter is made or carried to a backend."""
     raise NotImplementedError

@@ -110,3 +110,16 @@ class Embedder(ABC):
     async def close(self) -> None:
         """Free what it holds (a session, a connection); it may be used again afterwards."""
         return
+
+
+class Reranker(ABC):
+    """Puts found passages in a better order than the search could."""
+
+    name: str
+
+    @abstractmethod
+    async def score(self, query: str, passages: Sequence[Passage]) -> list[float]:
+        """One number per passage, higher is better.
+
+        :raises ModelError: its weights are missing or broken.
+        """

@@ -198,6 +198,13 @@ class VectorStore(ABC):
         """Whether there is such a collection."""
 
     @abstractmethod
+    def settings(self, name: str) -> CollectionSettings:
+        """What a collection was made with, without opening it, so while another process has it.
+
+        :raises UsageError: there is none of this name, or another program made it.
+        """
+
+    @abstractmethod
     def create(self, name: str, settings: CollectionSettings) -> Collection:
         """Make a collection and open it.
 

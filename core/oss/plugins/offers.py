@@ -14,6 +14,7 @@ Kind = Literal[
     "retrievers",
     "stores",
     "embedders",
+    "rerankers",
     "adapters",
     "personas",
     "tools",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from oss.profile.overrides import PLUGIN_TABLES
+from oss.profile.overrides import table_offers
 from oss.profile.schema import Profile, Table
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def profile_schema(plugins: Plugins | None = None) -> dict[str, Any]:
         definition = definitions[table.__name__]
         del definition["properties"]["options"]
         definition["additionalProperties"] = {"type": "object"}
-        for offer in plugins.offers(PLUGIN_TABLES[name]).values() if plugins else ():
+        for offer in table_offers(plugins, name).values() if plugins else ():
             descriptor = offer.descriptor
             definition["properties"][descriptor.name] = {
                 "type": "object",

@@ -13,18 +13,26 @@ from oss.profile.toml_file import parse_key, parse_value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from oss.plugins.manager import Kind, Plugins
+    from oss.plugins.manager import Kind, Offer, Plugins
     from oss.profile.toml_file import Key
 
 RESERVED = frozenset({"OSS_HOME", "OSS_PLUGINS", "OSS_TRACE_HOOKS"})
 """Variables with a meaning of their own; no key may have one of these names."""
 
 NOT_OVERRIDABLE = frozenset({("extends",), ("description",)})
-PLUGIN_TABLES: dict[str, Kind] = {
-    "backend": "backends",
-    "retriever": "retrievers",
-    "train": "adapters",
+PLUGIN_TABLES: dict[str, tuple[Kind, ...]] = {
+    "backend": ("backends",),
+    "retriever": ("retrievers", "stores"),
+    "train": ("adapters",),
 }
+
+
+def table_offers(plugins: Plugins, table: str) -> dict[str, Offer]:
+    """What the ``name`` of a table may be; a name of two kinds is the first's."""
+    found: dict[str, Offer] = {}
+    for kind in PLUGIN_TABLES[table]:
+        found = {**plugins.offers(kind), **found}
+    return found
 
 
 def known_keys() -> dict[Key, KeyInfo]:
@@ -100,11 +108,11 @@ def _option_key(variable: str, plugins: Plugins | None) -> Key | None:
     """``OSS_BACKEND_LLAMACPP_GPU_LAYERS`` is ``backend.llamacpp.gpu_layers``."""
     if plugins is None:
         return None
-    for table, kind in PLUGIN_TABLES.items():
+    for table in PLUGIN_TABLES:
         prefix = f"OSS_{table.upper()}_"
         if not variable.startswith(prefix):
             continue
-        for name, offer in plugins.offers(kind).items():
+        for name, offer in table_offers(plugins, table).items():
             part = name.upper().replace("-", "_") + "_"
             rest = variable.removeprefix(prefix)
             if not rest.startswith(part):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oss.profile.overrides import PLUGIN_TABLES
+from oss.profile.overrides import PLUGIN_TABLES, table_offers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,9 +57,9 @@ def absolute_paths(
             if isinstance(train.get(key), str):
                 train[key] = absolute(train[key], base)
     if plugins is not None:
-        for table, kind in PLUGIN_TABLES.items():
+        for table in PLUGIN_TABLES:
             if isinstance(copy.get(table), dict):
-                _absolute_options(copy[table], plugins.offers(kind), base)
+                _absolute_options(copy[table], table_offers(plugins, table), base)
     return copy
 
 

@@ -13,7 +13,7 @@ import msgspec
 from oss.contracts.errors import ConfigError
 from oss.profile.check import Problem, fields_of, find_problems, sub_table
 from oss.profile.find import FoundProfile, default_name, find_profile, is_path, shipped_dir
-from oss.profile.overrides import PLUGIN_TABLES, parse_set, read_environment
+from oss.profile.overrides import PLUGIN_TABLES, parse_set, read_environment, table_offers
 from oss.profile.relative_paths import absolute_paths
 from oss.profile.schema import Profile, Table
 from oss.profile.toml_file import TomlFile, dotted, read_toml, show_path
@@ -210,9 +210,9 @@ def plugin_problems(merged: Mapping[str, Any], plugins: Plugins) -> Iterator[Pro
 
     from oss.plugins.options import find_option_problems
 
-    for table, kind in PLUGIN_TABLES.items():
+    for table in PLUGIN_TABLES:
         given = merged.get(table, {})
-        offers = plugins.offers(kind)
+        offers = table_offers(plugins, table)
         name = given.get("name")
         if name is not None and name != "auto" and name not in offers:
             near = difflib.get_close_matches(name, offers, 1)

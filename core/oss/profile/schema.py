@@ -194,7 +194,11 @@ class RetrieverTable(Table, frozen=True):
         int, Meta(ge=0, description="Chunks before and after each hit that come with it.")
     ] = 0
     reranker: Annotated[
-        str | None, Meta(description="Puts the hits in a better order; none if left out.")
+        str | None,
+        Meta(
+            description="Puts the hits in a better order; none if left out.",
+            examples=["sentences"],
+        ),
     ] = None
     use: Annotated[
         Literal["always", "tool"],

@@ -145,8 +145,8 @@ class Server:
                     )
         return ServerCollection(self, name, settings)
 
-    def open(self, name: str) -> Collection:
-        """The collection; one that another program made has settings of no embedder."""
+    def settings(self, name: str) -> CollectionSettings:
+        """From the collection's metadata; one that another program made has none."""
         if not self.exists(name):
             raise no_such_collection(name, self.list())
         with _server_errors(self.url):
@@ -157,7 +157,11 @@ class Server:
                 f"collection '{name}' at {self.url} was not made by oss: its embedder is unknown",
                 hint="make one with: oss docs add, or oss docs migrate",
             )
-        return ServerCollection(self, name, msgspec.convert(stored, CollectionSettings))
+        return msgspec.convert(stored, CollectionSettings)
+
+    def open(self, name: str) -> Collection:
+        """The collection."""
+        return ServerCollection(self, name, self.settings(name))
 
     def drop(self, name: str) -> None:
         """Delete it."""

@@ -60,6 +60,15 @@ class QdrantStore(VectorStore):
             return self._server.exists(name)
         return CollectionFolder(self.folder, name).exists
 
+    def settings(self, name: str) -> CollectionSettings:
+        """What it was made with."""
+        if self._server:
+            return self._server.settings(name)
+        folder = CollectionFolder(self.folder, name)
+        if not folder.exists:
+            raise no_such_collection(name, self.list())
+        return folder.read_settings()
+
     def create(self, name: str, settings: CollectionSettings) -> Collection:
         """Make and open."""
         if self._server:

@@ -144,8 +144,11 @@ class StoreConformance:
         with store.create("test", SETTINGS) as collection:
             collection.save_settings(changed)
             assert collection.settings == changed
+            assert store.settings("test") == changed
         with store.open("test") as collection:
             assert collection.settings == changed
+        with pytest.raises(UsageError):
+            store.settings("missing")
 
     def test_the_nearest_come_first(self, collection: Collection) -> None:
         """By cosine, all of them right in so small a collection."""
