@@ -1,0 +1,252 @@
+"""What the backend llamacpp costs over its raw binding: tokens per second, the first token, the
+second turn, and a whole ``oss run``.
+
+``--model`` takes another GGUF file, ``--binding`` the other binding, ``--parts`` a selection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common import Ratio, interleaved, parser, ratio, report
+
+from oss.contracts.chat import ChatRequest, Sampling
+from oss.contracts.messages import Message
+from oss.contracts.model import LocalModel
+from oss.testing.starter import starter_gguf
+from oss_plugins.llamacpp import OPTIONS
+from oss_plugins.llamacpp.backend import LlamaCppBackend
+from oss_plugins.llamacpp.settings import available_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from oss.contracts.backend import Engine
+
+CONTEXT = 2048
+TOKENS = 96
+PROMPT = "Write a long story about a river that forgot where the sea was. " * 4
+PARTS = ("speed", "turns", "process")
+
+BARE = """
+import sys, xllamacpp
+params = xllamacpp.CommonParams()
+params.model.path = sys.argv[1]
+params.n_ctx = int(sys.argv[2])
+params.cpuparams.n_threads = int(sys.argv[3])
+params.verbosity = 0
+server = xllamacpp.Server(params)
+def show(chunk):
+    if chunk.get("choices") and (text := chunk["choices"][0]["delta"].get("content")):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+body = {"messages": [{"role": "user", "content": sys.argv[4]}], "stream": True, "max_tokens": 8}
+server.handle_chat_completions(body, show)
+"""
+
+
+class Timed:
+    """When the texts of an answer came."""
+
+    def __init__(self) -> None:
+        self.begun = time.perf_counter()
+        self.times: list[float] = []
+
+    def came(self) -> None:
+        self.times.append(time.perf_counter())
+
+    @property
+    def first(self) -> float:
+        """Seconds to the first."""
+        return self.times[0] - self.begun
+
+    @property
+    def rate(self) -> float:
+        """Texts per second after the first."""
+        return (len(self.times) - 1) / (self.times[-1] - self.times[0])
+
+
+def raw_xllamacpp(path: Path, threads: int) -> Callable[[], Timed]:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = CONTEXT
+    params.cpuparams.n_threads = threads
+    params.verbosity = 0
+    server = xllamacpp.Server(params)
+
+    def ask() -> Timed:
+        timed = Timed()
+
+        def callback(chunk: dict[str, Any]) -> None:
+            if chunk.get("choices") and chunk["choices"][0]["delta"].get("content"):
+                timed.came()
+
+        body = {
+            "messages": [{"role": "user", "content": PROMPT}],
+            "stream": True,
+            "temperature": 0,
+            "max_tokens": TOKENS,
+            "cache_prompt": False,
+        }
+        server.handle_chat_completions(body, callback)
+        return timed
+
+    return ask
+
+
+def raw_llama_cpp_python(path: Path, threads: int) -> Callable[[], Timed]:
+    import llama_cpp
+
+    llama = llama_cpp.Llama(str(path), n_ctx=CONTEXT, n_threads=threads, verbose=False)
+
+    def ask() -> Timed:
+        llama.reset()
+        timed = Timed()
+        chunks: Iterator[Any] = llama.create_chat_completion(  # type: ignore[assignment]
+            [{"role": "user", "content": PROMPT}], stream=True, temperature=0, max_tokens=TOKENS
+        )
+        for chunk in chunks:
+            if chunk["choices"][0]["delta"].get("content"):
+                timed.came()
+        return timed
+
+    return ask
+
+
+async def ours(engine: Engine) -> Timed:
+    request = ChatRequest(
+        (Message("user", PROMPT),),
+        Sampling(temperature=0, max_tokens=TOKENS, seed=1),  # a seed: nothing from the cache
+    )
+    timed = Timed()
+    async for delta in engine.chat(request):
+        if delta.content:
+            timed.came()
+    return timed
+
+
+def speed(
+    loop: asyncio.AbstractEventLoop, engine: Engine, raw: Callable[[], Timed], rounds: int
+) -> list[Ratio]:
+    firsts: dict[str, list[float]] = {"raw": [], "ours": []}
+
+    def measured(name: str, ask: Callable[[], Timed]) -> Callable[[], float]:
+        def measure() -> float:
+            timed = ask()
+            firsts[name].append(timed.first)
+            return timed.rate
+
+        return measure
+
+    rates = interleaved(
+        {
+            "raw": measured("raw", raw),
+            "ours": measured("ours", lambda: loop.run_until_complete(ours(engine))),
+        },
+        rounds,
+    )
+    kept = {name: found[1:] for name, found in firsts.items()}  # without the warm-up
+    return [
+        ratio("tokens-per-second", rates, "ours", "raw", unit="tokens/s", limit=">= 0.97"),
+        ratio("first-token", kept, "ours", "raw", limit="at most 0.030 s more"),
+    ]
+
+
+async def turns(engine: Engine) -> list[Ratio]:
+    """Prompt tokens evaluated over those that are new, in a second turn and a new conversation."""
+    persona = Message("system", "You are a patient teacher who answers in one sentence. " * 12)
+
+    async def ask(*messages: Message) -> tuple[str, int, int]:
+        request = ChatRequest(messages, Sampling(temperature=0, max_tokens=24))
+        text = ""
+        async for delta in engine.chat(request):
+            text += delta.content
+        assert delta.usage is not None
+        return text, delta.usage.prompt_tokens, delta.usage.cached_tokens
+
+    first = (persona, Message("user", "What is a river?"))
+    text, before, _ = await ask(*first)
+    _, size, cached = await ask(*first, Message("assistant", text), Message("user", "And a lake?"))
+    shared = await engine.count_tokens((persona,))
+    _, other, kept = await ask(persona, Message("user", "Why is the sky blue?"))
+    return [
+        Ratio("second-turn", size - cached, size - before, "tokens", 1, "<= 1.0"),
+        Ratio("new-conversation", other - kept, other - shared, "tokens", 1, "about 1"),
+    ]
+
+
+def first_output(command: list[str], env: dict[str, str]) -> Callable[[], float]:
+    """Seconds from the start of a process to the first text of its answer."""
+
+    def measure() -> float:
+        begun = time.perf_counter()
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.read(1), "no answer came"
+            took = time.perf_counter() - begun
+            process.stdout.read()
+        assert process.returncode == 0, command
+        return took
+
+    return measure
+
+
+def process(path: Path, threads: int, rounds: int) -> list[Ratio]:
+    oss = str(Path(sysconfig.get_path("scripts")) / "oss")
+    question = "What is a river?"
+    with tempfile.TemporaryDirectory() as home:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("OSS_")} | {"OSS_HOME": home}
+        run = [oss, "run", "--model", str(path), "--set", f"model.context={CONTEXT}"]
+        run += ["--set", "sampling.max_tokens=8", question]
+        bare = [sys.executable, "-c", BARE, str(path), str(CONTEXT), str(threads), question]
+        found = interleaved(
+            {"bare": first_output(bare, env), "oss run": first_output(run, env)}, rounds
+        )
+    return [ratio("oss-run-first-token", found, "oss run", "bare", limit="<= 1.3")]
+
+
+def main() -> None:
+    arguments = parser(__doc__ or "", rounds=7)
+    arguments.add_argument("--binding", default="xllamacpp")
+    arguments.add_argument("--model", type=Path)
+    arguments.add_argument("--threads", type=int, default=available_threads())
+    arguments.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    options = arguments.parse_args()
+    path = options.model or starter_gguf()
+    figures: list[Ratio] = []
+    if "process" in options.parts:  # first: nothing else is in memory yet
+        figures += process(path, options.threads, options.rounds)
+    if {"speed", "turns"} & set(options.parts):
+        given = {"context": CONTEXT, "binding": options.binding, "threads": options.threads}
+        complete = {option.name: option.default for option in OPTIONS} | given
+        loop = asyncio.new_event_loop()
+        stack = AsyncExitStack()
+        model = LocalModel("model", "file:model", "gguf", path)
+        opened = LlamaCppBackend().open(model, (), complete)
+        engine = loop.run_until_complete(stack.enter_async_context(opened))
+        if "speed" in options.parts:
+            make = raw_xllamacpp if options.binding == "xllamacpp" else raw_llama_cpp_python
+            figures += speed(loop, engine, make(path, options.threads), options.rounds)
+        if "turns" in options.parts:
+            figures += loop.run_until_complete(turns(engine))
+        loop.run_until_complete(stack.aclose())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+    report(figures, options.json)
+
+
+if __name__ == "__main__":
+    main()
