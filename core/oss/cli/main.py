@@ -18,6 +18,7 @@ COMMANDS = {
     "run": ("oss.cli.run:run", "Answer a prompt with a profile, or chat."),
     "profile": ("oss.cli.profile:profile", "List, show, write and check profiles."),
     "persona": ("oss.cli.persona:persona", "List, show and write personas."),
+    "docs": ("oss.cli.docs:docs", "Index and search documents."),
     "model": ("oss.cli.model:model", "Fetch, list and inspect models."),
     "train": ("oss.cli.train:train", "Make an adapter from examples."),
     "adapter": ("oss.cli.adapter:adapter", "List, check, export and merge adapters."),

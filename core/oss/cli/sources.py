@@ -1,0 +1,47 @@
+"""Where a passage comes from, for people: a short text, and a link where terminals have them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oss.contracts.retriever import Passage
+
+_ESCAPE = "\x1b]8;;"
+_END = "\x1b\\"
+
+
+def place_text(passage: Passage) -> str:
+    """``guide.md:12 Install > Linux``: source, then page or line, then heading."""
+    metadata = passage.metadata
+    place = passage.source
+    if "page" in metadata:
+        place += f", page {metadata['page']}"
+    elif "line" in metadata:
+        place += f":{metadata['line']}"
+    heading = metadata.get("heading")
+    return one_line(f"{place} {heading}" if heading else place)
+
+
+def linked(passage: Passage, text: str) -> str:
+    """The text, clickable where stdout is a terminal and the source is a file or an address.
+    Source: https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda
+    """
+    if not sys.stdout.isatty():
+        return text
+    source = passage.source
+    if source.startswith(("http://", "https://")):
+        address = one_line(source)
+    else:
+        file = Path(source)
+        if not file.exists():
+            return text
+        address = file.resolve().as_uri()
+    return f"{_ESCAPE}{address}{_END}{text}{_ESCAPE}{_END}"
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and control characters, which a document may have put there."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
