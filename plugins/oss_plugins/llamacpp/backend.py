@@ -90,10 +90,12 @@ def fitted(path: Path, name: str, context: int) -> int:
     from oss.models.memory import GIB, estimate_memory, fitting_context, machine_memory
 
     facts = inspect_model(path)
-    memory = machine_memory()
+    need = estimate_memory(facts, context)
+    memory = machine_memory(gpu=False)
+    if need.total > memory.available:  # asking about GPUs takes longer than all else here
+        memory = machine_memory()
     if context == 0 and (largest := fitting_context(facts, memory)):
         return largest
-    need = estimate_memory(facts, context)
     if memory.total and need.total > memory.total + memory.gpu_total:
         raise ModelError(
             f"'{name}' needs {need.total / GIB:.1f} GiB of memory for a context of "
@@ -111,6 +113,11 @@ async def _load(
         from oss_plugins.llamacpp.xllama import XllamaEngine
 
         return await XllamaEngine.load(model, adapters, settings)
+    if settings.cpu_moe_layers:
+        raise CapabilityError(
+            "llama-cpp-python cannot keep experts in main memory (cpu_moe_layers)",
+            hint='binding = "xllamacpp" can',
+        )
     from oss_plugins.llamacpp.llama_python import LlamaPythonEngine
 
     return await LlamaPythonEngine.load(model, adapters, settings)

@@ -71,27 +71,28 @@ class LlamaCppEngine(Engine):
         if not request.messages:
             raise UsageError("there is no message to answer")
         started = time.perf_counter()
-        tools = chosen_tools(request)
-        request = replace(request, tools=tools)
-        if tools:
-            deltas = self._calling(request)
+        if tools := chosen_tools(request):
+            deltas = self._calling(request, tools)
         elif self._native_tools:
-            deltas = self._generate(request, None)
+            deltas = self._generate(replace(request, tools=()), None)
         else:
             messages = told_tools(request.messages, ())
-            deltas = self._generate(replace(request, messages=messages), None)
+            deltas = self._generate(replace(request, messages=messages, tools=()), None)
         async with aclosing(finished(deltas, started)) as whole:
             async for delta in whole:
                 yield delta
 
-    async def _calling(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+    async def _calling(
+        self, request: ChatRequest, tools: Sequence[ToolSpec]
+    ) -> AsyncGenerator[Delta, None]:
         def again(choice: str) -> AsyncGenerator[Delta, None]:
-            wanted = replace(request, tool_choice=choice, json_schema=None)
-            return self._told(replace(wanted, tools=chosen_tools(wanted)))
+            return self._told(replace(request, tool_choice=choice, json_schema=None))
 
         native = self._native_tools and (self._forced or request.tool_choice == "auto")
-        first = self._native(request) if native else self._told(request)
-        async with aclosing(whole_calls(first, request.tools, again)) as deltas:
+        first = (
+            self._native(replace(request, tools=tuple(tools))) if native else self._told(request)
+        )
+        async with aclosing(whole_calls(first, tools, again)) as deltas:
             async for delta in deltas:
                 yield delta
 
@@ -112,8 +113,11 @@ class LlamaCppEngine(Engine):
                 yield delta
 
     def _told(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """A call by constrained decoding, for a template that knows no tools."""
-        call = call_schema(request.tools)
+        """A call by constrained decoding, for a template that knows no tools.
+
+        All tools are told, whichever may be called: the prompt stays the same, and cached.
+        """
+        call = call_schema(chosen_tools(request))
         messages = told_tools(request.messages, request.tools)
         sampling = request.sampling
         forced = request.tool_choice != "auto"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
+import os
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ class XllamaEngine(LlamaCppEngine):
 
         :raises ModelError: llama.cpp could not load it; the hint has its last words.
         """
-        key = secrets.token_urlsafe(32)
+        key = os.urandom(32).hex()
         server = await asyncio.to_thread(_load, str(model.path), adapters, settings, key)
         client = LoopbackClient(server.listening_address, key)
         props = await client.get("/props")

@@ -41,6 +41,45 @@ def fails(
     return caught.value
 
 
+TURNS = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+)
+
+
+@pytest.mark.real
+def test_thinking_stands_apart(starter: LocalModel, options: dict[str, Any]) -> None:
+    """A template that opens the thought; an answer under a schema has none."""
+    template = TURNS + "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+    opened = Opened(LlamaCppBackend(), starter, (), {**options, "chat_template": template})
+    try:
+        found = opened.ask(CAPITAL)
+        assert found.reasoning.strip()
+        assert "think>" not in found.content + found.reasoning
+        schema = {"type": "boolean"}
+        assert opened.ask(CAPITAL, json_schema=schema).content.strip() in ("true", "false")
+    finally:
+        opened.close()
+
+
+@pytest.mark.real
+def test_a_template_that_refuses(starter: LocalModel, options: dict[str, Any]) -> None:
+    template = TURNS + "{{ raise_exception('без пользователя нельзя') if messages|length > 1 }}"
+    opened = Opened(LlamaCppBackend(), starter, (), {**options, "chat_template": template})
+    try:
+        with pytest.raises(BackendError, match="без пользователя"):
+            opened.ask((*CAPITAL, *CAPITAL))
+        assert opened.ask(CAPITAL).finish_reason
+    finally:
+        opened.close()
+
+
+@pytest.mark.real
+def test_experts_in_main_memory_need_xllamacpp(starter: LocalModel) -> None:
+    options = {**DEFAULTS, "context": 512, "binding": "llama-cpp-python", "cpu_moe_layers": -1}
+    pytest.importorskip("llama_cpp")
+    assert "cpu_moe_layers" in fails(starter, options).message
+
+
 @pytest.mark.real
 def test_adapters_for_other_models(
     starter: LocalModel, adapter_files: dict[str, AdapterRef]

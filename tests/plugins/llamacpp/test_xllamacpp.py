@@ -120,20 +120,6 @@ def test_a_cancelled_task_stops_the_generation(opened: Opened) -> None:
     assert not opened.engine._streams  # type: ignore[attr-defined]
 
 
-def test_thinking_stands_apart(starter: LocalModel) -> None:
-    template = (
-        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
-        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
-    )
-    opened = Opened(LlamaCppBackend(), starter, (), {**OPTIONS, "chat_template": template})
-    try:
-        found = opened.ask(CAPITAL)
-        assert found.reasoning.strip()
-        assert "<think>" not in found.content
-    finally:
-        opened.close()
-
-
 def test_signals_and_terminal_stay_ours_and_everything_is_freed(starter: LocalModel) -> None:
     """In a process of its own: Ctrl-C reaches Python, standard error is empty, no port is left."""
     script = f"""
