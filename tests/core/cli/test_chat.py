@@ -77,10 +77,10 @@ class Terminal:
             return True
         except pexpect.EOF:
             return False
-        # The terminal's answer to a program that asks where the cursor is.
-        if "\x1b[6n" in text:
-            self.child.send("\x1b[1;1R")
         self.stream.feed(text)
+        if "\x1b[6n" in text:  # the program asks where the cursor is
+            cursor = self.screen.cursor
+            self.child.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
         return True
 
     @property
@@ -89,7 +89,7 @@ class Terminal:
 
     def until(self, seen: Callable[[str], bool] | str) -> str:
         wanted = seen if callable(seen) else lambda text: seen in text
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not wanted(self.text):
             assert self.read() or wanted(self.text), self.text
             assert time.monotonic() < deadline, self.text
@@ -214,6 +214,7 @@ def test_consent_at_a_terminal(terminal: Any, oss_cli: OssCli) -> None:
     t.until('run risky {"путь": "а.txt"} ? [y]es, [a]lways, [n]o:')
     t.child.send("n\r")
     t.until("итог 1")
+    t.until(lambda text: text.rstrip().endswith("base>"))
     t.child.send("два\r")
     t.until(lambda text: text.count("[n]o:") == 2)
     t.child.send("y\r")
@@ -299,7 +300,7 @@ def test_starter_in_a_terminal(terminal: Any, oss_cli: OssCli, starter_gguf: Pat
     t.until(lambda text: text.rstrip().endswith("base>"))
     t.child.send("Write a very long story about the sea.\r")
     before = t.text
-    t.until(lambda text: len(text) > len(before) + 150)
+    t.until(lambda text: len(text) > len(before) + 80)
     t.child.sendintr()
     t.until("stopped; what came is kept")
     t.child.send("\x04")
@@ -307,4 +308,4 @@ def test_starter_in_a_terminal(terminal: Any, oss_cli: OssCli, starter_gguf: Pat
     first, second = oss_cli.run("log", "show", "--json").ok().json()["turns"]
     assert first["finish_reason"] == "stop"
     assert second["state"] == "cancelled"
-    assert len(second["messages"][1]["content"]) > 50
+    assert len(second["messages"][1]["content"]) > 20
