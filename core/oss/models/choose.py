@@ -13,11 +13,14 @@ from oss.models.resolve import resolve_model
 from oss.models.text import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from oss.contracts.model import Format, LocalModel
     from oss.plugins.manager import Plugins
     from oss.profile.schema import ModelTable
+
+
+_NOT_HERE = "is not here"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Choice:
     model: LocalModel
     reason: str
     skipped: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def passed_over(self) -> str:
+        """What was preferred and why it was not taken, in a few words; empty where nothing was."""
+        return _grouped(self.skipped)
 
 
 def choose_model(
@@ -62,14 +70,22 @@ def choose_model(
             return Choice(model, reason, tuple(skipped))
         skipped.append((name, why))
     raise ModelError(
-        "no model of the profile can be used: " + "; ".join(f"{n} {why}" for n, why in skipped),
-        hint=_best_pull(table, plugins, [name for name, why in skipped if "not here" in why]),
+        f"no model of the profile can be used: {_grouped(skipped)}",
+        hint=_best_pull(table, plugins, [name for name, why in skipped if why == _NOT_HERE]),
     )
+
+
+def _grouped(skipped: Sequence[tuple[str, str]]) -> str:
+    """``a, b: not here; c: needs 62 GB, 23 GB are free``."""
+    names: dict[str, list[str]] = {}
+    for name, why in skipped:
+        names.setdefault(why.removeprefix("is "), []).append(name)
+    return "; ".join(f"{', '.join(group)}: {why}" for why, group in names.items())
 
 
 def _absent(error: ModelError) -> str:
     if error.hint and error.hint.startswith("oss model pull"):
-        return f"is not here ({error.hint})"
+        return _NOT_HERE
     return f"is not usable: {error.message}"
 
 
@@ -103,13 +119,17 @@ def _way_out(why: str) -> str | None:
 
 
 def _best_pull(table: ModelTable, plugins: Plugins, absent: list[str]) -> str:
-    """The command that gets a person going: the most preferred model that would fit here."""
+    """What gets a person going: the smallest to fetch, and the most preferred that would fit."""
     catalogue = load_catalogue(plugins)
     room = machine_memory().usable
-    for name in absent:
-        size = catalogue[name].size if name in catalogue else 0
-        if size and size * 1.1 < room:
-            return f"oss model pull {name}   ({size_text(size)} to fetch)"
+    sizes = {name: catalogue[name].size for name in absent if name in catalogue}
+    fitting = [name for name, size in sizes.items() if 0 < size * 1.1 < room]
+    if fitting:
+        smallest = min(fitting, key=sizes.__getitem__)
+        hint = f"oss model pull {smallest} ({size_text(sizes[smallest])})"
+        if fitting[0] != smallest:
+            hint += f", or the better {fitting[0]} ({size_text(sizes[fitting[0]])})"
+        return hint
     if absent:
         return f"oss model pull {absent[-1]}"
     return "name another: --model starter" if "starter" not in table.prefer else "oss model list"

@@ -105,9 +105,10 @@ def test_what_was_skipped_is_said(plugins: Plugins, tiny: Path, huge: Path) -> N
     table = ModelTable(prefer=("gpt-oss-20b", str(huge), str(tiny)), context=200_000)
     choice = choose_model(table, plugins)
     assert choice.model.path == tiny
-    assert choice.skipped[0] == ("gpt-oss-20b", "is not here (oss model pull gpt-oss-20b)")
+    assert choice.skipped[0] == ("gpt-oss-20b", "is not here")
     assert choice.skipped[1][1].startswith("needs ")
     assert choice.skipped[1][1].endswith(" are free")
+    assert choice.passed_over.startswith("gpt-oss-20b: not here; ")
 
 
 def test_a_named_model_too_large_for_this_machine(plugins: Plugins, huge: Path) -> None:
@@ -123,7 +124,7 @@ def test_nothing_here_says_what_to_pull(plugins: Plugins) -> None:
     table = ModelTable(prefer=("gpt-oss-120b", "starter"))
     with pytest.raises(ModelError) as caught:
         choose_model(table, plugins)
-    assert "gpt-oss-120b is not here" in caught.value.message
+    assert "gpt-oss-120b, starter: not here" in caught.value.message
     assert (caught.value.hint or "").startswith("oss model pull ")
     with pytest.raises(ConfigError, match="names no model"):
         choose_model(ModelTable(), plugins)
