@@ -50,7 +50,6 @@ class LlamaCppEngine(Engine):
     """An open GGUF model.
 
     :param native_tools: the model's chat template knows tools.
-    :param forced: so does the binding when it must force a call.
     """
 
     def __init__(
@@ -59,12 +58,10 @@ class LlamaCppEngine(Engine):
         adapters: Sequence[AdapterRef],
         *,
         native_tools: bool,
-        forced: bool,
     ) -> None:
         self.info = info
         self._adapters = tuple(adapters)
         self._native_tools = native_tools
-        self._forced = forced
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[Delta]:
         """Stream the answer; closing the iterator stops the generation."""
@@ -88,7 +85,8 @@ class LlamaCppEngine(Engine):
         def again(choice: str) -> AsyncGenerator[Delta, None]:
             return self._told(replace(request, tool_choice=choice, json_schema=None))
 
-        native = self._native_tools and (self._forced or request.tool_choice == "auto")
+        # A forced call is constrained here: llama.cpp's own "required" allows any text before it.
+        native = self._native_tools and request.tool_choice == "auto"
         first = (
             self._native(replace(request, tools=tuple(tools))) if native else self._told(request)
         )

@@ -52,7 +52,7 @@ class LlamaPythonEngine(LlamaCppEngine):
         )
         self._harmony = is_harmony(template.source)
         hermes = "tools" in template.source and "<tool_call>" in template.source
-        super().__init__(info, adapters, native_tools=self._harmony or hermes, forced=False)
+        super().__init__(info, adapters, native_tools=self._harmony or hermes)
         self._template = template
         self._model = native
         self._slots = Slots(native, settings.slots)

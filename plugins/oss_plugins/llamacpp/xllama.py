@@ -60,7 +60,6 @@ class XllamaEngine(LlamaCppEngine):
             info,
             adapters,
             native_tools=bool(caps.get("supports_tools")),
-            forced=True,
         )
         self._server = server
         self._client = client
@@ -138,11 +137,8 @@ class XllamaEngine(LlamaCppEngine):
         return prompt
 
     def _body(self, request: ChatRequest, call: Mapping[str, Any] | None) -> Json:
-        choice = request.tool_choice
-        if request.tools and choice != "auto":
-            choice = "required"  # of the one tool left, where one was named
         body = request_json(
-            replace(request, tool_choice=choice, effort=None),
+            replace(request, effort=None),
             self.info.model,
             reasoning_field="reasoning_content",
         )
