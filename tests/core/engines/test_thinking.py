@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from oss.engines.thinking import ThinkParser, held_back, opens_thinking
+from oss.contracts.chat import Delta
+from oss.engines.thinking import (
+    ThinkParser,
+    held_back,
+    knows_thinking,
+    opens_thinking,
+    parted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
 
 
 def read(pieces: list[str], *, opened: bool = False) -> tuple[str, str]:
@@ -42,3 +54,27 @@ def test_held_back() -> None:
     assert held_back("abc<th", "<think>") == 3
     assert held_back("abc", "<think>") == 0
     assert held_back("<think>", "<think>") == 0
+
+
+async def stream(*deltas: Delta) -> AsyncGenerator[Delta, None]:
+    for delta in deltas:
+        yield delta
+
+
+async def test_an_engine_that_parts_thoughts_itself_is_left_alone() -> None:
+    given = (Delta(reasoning="Хм."), Delta(content="a </think> b"), Delta(finish_reason="stop"))
+    assert tuple([d async for d in parted(stream(*given), opened=True)]) == given
+
+
+async def test_an_engine_that_does_not_is_helped() -> None:
+    given = (Delta(content="Hm.</think>"), Delta(content="Yes"), Delta(finish_reason="stop"))
+    assert [d async for d in parted(stream(*given), opened=True)] == [
+        Delta(reasoning="Hm."),
+        Delta(content="Yes"),
+        Delta(finish_reason="stop"),
+    ]
+
+
+def test_templates_that_write_thoughts() -> None:
+    assert knows_thinking("{{ '<think>' }}")
+    assert not knows_thinking("{{ 'I think' }}")
