@@ -88,12 +88,17 @@ class PeftMethod(AdapterMethod):
 
     def apply(self, model: PreTrainedModel, job: TrainJob) -> tuple[Any, tuple[str, ...]]:
         """The model with what is to be trained in it, all else frozen, and words about it."""
-        from peft import PeftModel, get_peft_model
+        from peft import PeftConfig, get_peft_model, load_peft_weights, set_peft_model_state_dict
 
-        if job.start is not None:
-            return PeftModel.from_pretrained(model, job.start, is_trainable=True), ()
-        config, notices = self.config(model, job.options, job.settings)
-        return get_peft_model(model, config), notices
+        if job.start is None:
+            config, notices = self.config(model, job.options, job.settings)
+            return get_peft_model(model, config), notices
+        # Not PeftModel.from_pretrained: it refuses to go on with invisible tokens.
+        config = PeftConfig.from_pretrained(job.start)
+        config.inference_mode = False
+        trained = get_peft_model(model, config)
+        set_peft_model_state_dict(trained, load_peft_weights(str(job.start), device="cpu"))
+        return trained, ()
 
     def shape(self, model: PreTrainedModel, job: TrainJob) -> tuple[Any, tuple[str, ...]]:
         """As :meth:`apply`, on a model without weights."""

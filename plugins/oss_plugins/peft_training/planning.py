@@ -28,9 +28,12 @@ def plan(method: PeftMethod, job: TrainJob) -> TrainPlan:
         from oss_plugins.peft_training.preferences import measure
 
         count, tokens, learned, longest = measure(tokenizer, job.rows)
+    from oss_plugins.peft_training.running import quiet
+
     model = load_shape(job.base)
     parameters = sum(p.numel() for p in model.parameters())
-    trained, more = method.shape(model, replace(job, start=None))
+    with quiet():
+        trained, more = method.shape(model, replace(job, start=None))
     trainable = sum(p.numel() for p in trained.parameters() if p.requires_grad)
     effective = job.settings.batch * job.settings.accumulation
     return TrainPlan(
@@ -53,10 +56,10 @@ def memory(method: PeftMethod, job: TrainJob, parameters: int, trainable: int, l
     (arXiv 2205.05198, equation 1, without its attention matrix), or one with checkpointing; LoRA
     keeps about as much as full training, since activations are needed for its own gradients.
     """
-    from oss_plugins.peft_training.base import load_config
+    from oss_plugins.peft_training.base import decided_precision, load_config
 
     text = load_config(job.base).get_text_config()
-    width = 4 if job.settings.precision == "fp32" else 2
+    width = 4 if decided_precision(job.settings.precision) == "fp32" else 2
     weights = parameters * (0.6 if method.four_bits else width)
     learning = trainable * (width + 4 + 8)  # a gradient, and Adam's two averages in fp32
     tokens = longest * job.settings.batch

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from datasets import Dataset
+from torch.utils.data import Sampler
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl import SFTConfig, SFTTrainer
 
 from oss_plugins.peft_training.watching import FiniteLoss, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from oss.contracts.adapter import TrainJob, TrainSettings
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 
 class Supervised(FiniteLoss, SFTTrainer):
     """TRL's SFT trainer, with a check of each loss, and the penalty that AdaLoRA needs."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        lengths = [len(ids) for ids in rows["input_ids"]]
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return LengthGrouped(lengths, size, self.args.data_seed)
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """TRL computes the loss from log-probabilities and passes by the orthogonality penalty
@@ -35,13 +45,36 @@ class Supervised(FiniteLoss, SFTTrainer):
         return (loss[0] + penalty, *loss[1:]) if isinstance(loss, tuple) else loss + penalty
 
 
+class LengthGrouped(Sampler[int]):
+    """Rows of like length together, in an order that seed and pass alone decide.
+
+    The sampler of transformers draws from the global generator, so that a resumed run would see
+    its rows in another order.
+    """
+
+    def __init__(self, lengths: Sequence[int], size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.size = size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(get_length_grouped_indices(self.lengths, self.size, generator=draw))
+
+
 def orthogonality(model: Any) -> torch.Tensor | None:
     """AdaLoRA's penalty, which keeps its singular vectors apart; ``None`` for other methods.
 
     Source: AdaLoRA, arXiv 2303.10512, equation 4.
     """
-    import torch
-
     config = getattr(model, "peft_config", {}).get("default")
     weight = getattr(config, "orth_reg_weight", None)
     if not weight:
