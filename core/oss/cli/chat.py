@@ -3,66 +3,48 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oss.cli.answer import PlainWriter, Writer, show_answer, stats_line
 from oss.cli.aside import Aside, colours
-from oss.cli.chat_commands import COMMANDS, Leave, run_command
 from oss.cli.consent import Asking
 from oss.cli.interrupt import Interrupted, interruptible
-from oss.cli.run_task import RunOptions, open_chat
+from oss.cli.run_task import RunOptions, open_talk
 from oss.contracts.errors import ConfigError, OssError
 from oss.paths import data_dir
+from oss.turn.commands import COMMANDS, Reply, run_command
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
-    from oss.turn.attachments import Attachment
-    from oss.turn.chat import Chat
+    from oss.turn.talk import Talk
+
+
+class Leave(Exception):  # noqa: N818  not an error: someone wanted it
+    """Ends the chat."""
+
+    def __init__(self, exit_code: int = 0) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 @dataclass
 class ChatScreen:
-    """One chat at one terminal.
-
-    :ivar attached: files that go with the next prompt.
-    """
+    """One talk at one terminal."""
 
     options: RunOptions
     aside: Aside
-    stack: AsyncExitStack
-    chat: Chat
-    attached: list[Attachment] = field(default_factory=list)
+    talk: Talk
     consent: Asking = field(init=False)
 
     def __post_init__(self) -> None:
         self.consent = Asking(self.aside)
 
-    async def change(self, options: RunOptions) -> None:
-        """Go on with another profile, persona or model; on an error everything stays.
-
-        :raises OssError: the new settings are wrong.
-        """
-        going_on = replace(options, conversation=self.chat.conversation_id, go_on=False)
-        stack = AsyncExitStack()
-        try:
-            chat = await stack.enter_async_context(open_chat(going_on, self.aside))
-        except BaseException:
-            await stack.aclose()
-            raise
-        if self.chat.conversation_id is None or not self.chat.keep:
-            chat.take_over(self.chat)
-        await self.stack.aclose()
-        self.options, self.stack, self.chat = options, stack, chat
-        chat.session.load()
-
     async def say(self, prompt: str) -> None:
         """Show the answer to a prompt; Ctrl-C stops it, and what came is kept."""
-        attached, self.attached = self.attached, []
-        chat = self.chat
-        made = chat.session.ingredients
+        attached = self.talk.take_attached()
+        chat, made = self.talk.chat, self.talk.made
         writer: Writer = PlainWriter()
         if colours(sys.stdout):
             from oss.cli.markdown import MarkdownWriter
@@ -98,25 +80,22 @@ async def chat(options: RunOptions, aside: Aside) -> int:
     }.items():
         if given:
             raise ConfigError(f"{flag} needs a prompt", hint=f'oss run {flag} "your question"')
-    stack = AsyncExitStack()
-    opened = await stack.enter_async_context(open_chat(options, aside))
-    screen = ChatScreen(options, aside, stack, opened)
-    opened.session.load()
-    prompts = _prompt_session()
-    aside.note("/help shows the commands; Alt-Enter begins a new line; Ctrl-D leaves")
-    try:
-        while True:
-            try:
-                line = await prompts.prompt_async(_prompt_text(screen))
-            except KeyboardInterrupt:
-                continue  # Ctrl-C empties the line
-            except EOFError:
-                return 0
-            await _handle(screen, line)
-    except Leave as leave:
-        return leave.exit_code
-    finally:
-        await screen.stack.aclose()
+    async with open_talk(options, aside) as talk:
+        screen = ChatScreen(options, aside, talk)
+        talk.chat.session.load()
+        prompts = _prompt_session()
+        aside.note("/help shows the commands; Alt-Enter begins a new line; Ctrl-D leaves")
+        try:
+            while True:
+                try:
+                    line = await prompts.prompt_async(_prompt_text(talk))
+                except KeyboardInterrupt:
+                    continue  # Ctrl-C empties the line
+                except EOFError:
+                    return 0
+                await _handle(screen, line)
+        except Leave as leave:
+            return leave.exit_code
 
 
 async def _handle(screen: ChatScreen, line: str) -> None:
@@ -125,10 +104,12 @@ async def _handle(screen: ChatScreen, line: str) -> None:
         return
     try:
         if line.lstrip().startswith("/"):
-            prompt = await run_command(screen, line.strip())
-            if prompt is None:
+            reply = await run_command(screen.talk, line)
+            screen.talk.chat.session.load()
+            _show_reply(screen, reply)
+            if reply.prompt is None:
                 return
-            line = prompt
+            line = reply.prompt
         await screen.say(line)
     except OssError as error:
         sys.stderr.write(f"error: {error.message}\n")
@@ -136,9 +117,18 @@ async def _handle(screen: ChatScreen, line: str) -> None:
             sys.stderr.write(f"hint: {error.hint}\n")
 
 
-def _prompt_text(screen: ChatScreen) -> str:
-    files = f" +{len(screen.attached)} files" if screen.attached else ""
-    return f"{screen.chat.session.ingredients.resolved.name}{files}> "
+def _show_reply(screen: ChatScreen, reply: Reply) -> None:
+    if reply.leave:
+        raise Leave
+    if reply.text:
+        sys.stdout.write(reply.text + "\n")
+    if reply.note:
+        screen.aside.note(reply.note)
+
+
+def _prompt_text(talk: Talk) -> str:
+    files = f" +{len(talk.attached)} files" if talk.attached else ""
+    return f"{talk.made.resolved.name}{files}> "
 
 
 def _prompt_session() -> PromptSession[str]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oss.cli.run_input import read_files, read_prompt, read_schema_option
+from oss.cli.run_input import read_prompt, read_schema_option
 from oss.contracts.errors import BackendError, RefusedError, UsageError
+from oss.turn.attachments import read_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from oss.cli.aside import Aside
-    from oss.plugins.manager import Plugins
-    from oss.profile import ResolvedProfile
     from oss.store import Store
     from oss.turn.attachments import Attachment
     from oss.turn.chat import Chat
-    from oss.turn.ingredients import Ingredients
+    from oss.turn.talk import Choices, Talk
 
 BROKEN_PIPE = 141
 """128 and the number of SIGPIPE: the reader of stdout has gone."""
@@ -52,23 +50,24 @@ class RunOptions:
     stats: bool = False
     quiet: bool = False
 
-    def all_sets(self) -> list[str]:
-        """The flags that stand for keys of the profile, and ``--set``; flags win."""
+    def choices(self) -> Choices:
+        """What the flags choose over the profile."""
+        from oss.turn.talk import Choices
+
         flags = {
-            "persona.name": self.persona,
-            "model.name": self.model,
-            "backend.name": self.backend,
             "sampling.temperature": self.temperature,
             "sampling.seed": self.seed,
             "sampling.max_tokens": self.max_tokens,
         }
-        # JSON texts and numbers are TOML ones.
-        given = [
-            f"{key}={json.dumps(value, ensure_ascii=False)}"
-            for key, value in flags.items()
-            if value is not None
-        ]
-        return [*self.sets, *given]
+        given = [f"{key}={value}" for key, value in flags.items() if value is not None]
+        return Choices(
+            self.profile,
+            self.persona,
+            self.model,
+            self.backend,
+            self.adapters,
+            (*self.sets, *given),
+        )
 
 
 def run_task(options: RunOptions) -> int:
@@ -105,46 +104,22 @@ async def _run(options: RunOptions) -> int:
 
 
 @asynccontextmanager
-async def open_chat(options: RunOptions, aside: Aside) -> AsyncIterator[Chat]:
-    """The chat that the command line asks for, its model not loaded yet."""
+async def open_talk(options: RunOptions, aside: Aside) -> AsyncIterator[Talk]:
+    """The talk that the command line asks for, its model not loaded yet."""
     from oss.plugins.manager import load_plugins
-    from oss.turn.chat import Chat, StoredSummaries
-    from oss.turn.ingredients import parse_adapter
-    from oss.turn.session import open_session
+    from oss.turn.commands import choice_line
+    from oss.turn.talk import Talk
 
     plugins = load_plugins()
     with ExitStack() as stack:
         store, conversation = _conversation(options, stack)
-        resolved = settle_profile(options, plugins, store, conversation)
-        adapters = tuple(parse_adapter(text) for text in options.adapters)
-        summaries = StoredSummaries(store) if store is not None and not options.no_log else None
-        async with open_session(
-            resolved, plugins, adapters=adapters, summaries=summaries
-        ) as session:
-            aside.note(choice_line(session.ingredients))
-            yield Chat(session, store, conversation, keep=not options.no_log)
-
-
-def settle_profile(
-    options: RunOptions, plugins: Plugins, store: Store | None, conversation: int | None
-) -> ResolvedProfile:
-    """The profile named, else that of the conversation to go on with, else the default."""
-    from oss.profile import resolve_profile
-
-    name = options.profile
-    if name is None and store is not None and conversation is not None:
-        name = store.conversation(conversation).profile or None
-    return resolve_profile(name, sets=options.all_sets(), plugins=plugins)
-
-
-def choice_line(made: Ingredients) -> str:
-    """Which model was taken, and why."""
-    passed = "".join(f"; {name} {why}" for name, why in made.choice.skipped)
-    persona = f" as {made.persona}" if made.persona else ""
-    return (
-        f"{made.choice.model.name}{persona} on {made.backend_name}, profile {made.resolved.name}: "
-        f"{made.choice.reason}{passed}"
-    )
+        talk = Talk(plugins, store, keep=not options.no_log)
+        try:
+            await talk.begin(options.choices(), conversation)
+            aside.note(choice_line(talk))
+            yield talk
+        finally:
+            await talk.close()
 
 
 def _conversation(options: RunOptions, stack: ExitStack) -> tuple[Store | None, int | None]:
@@ -171,7 +146,8 @@ async def _answer_once(
     attachments: list[Attachment],
     schema: dict[str, Any] | None,
 ) -> int:
-    async with open_chat(options, aside) as chat:
+    async with open_talk(options, aside) as talk:
+        chat = talk.chat
         if options.dry_run:
             from oss.cli.dry_run import plan_json
 

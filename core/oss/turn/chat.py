@@ -87,6 +87,11 @@ class Chat:
             self._turns = [t.messages for t in self.store.turns(self.conversation_id) if t.answered]
 
     @property
+    def answered(self) -> int:
+        """How many turns the history has."""
+        return len(self._turns)
+
+    @property
     def history(self) -> list[Message]:
         """The messages that the next turn follows."""
         return [message for turn in self._turns for message in turn]
@@ -146,11 +151,19 @@ class Chat:
         """Take back the last turn; returns its prompt, ``None`` without one."""
         if not self._turns:
             return None
-        prompt = self._turns.pop()[0].content
+        prompt = self._turns[-1][0].content
+        self.rewind(len(self._turns) - 1)
+        return prompt
+
+    def rewind(self, turns: int) -> None:
+        """Go back to where so many turns were answered; the next turn follows them. What came
+        after stays in the store, as a branch.
+        """
+        del self._turns[turns:]
         if self.keep and self.store is not None and self.conversation_id is not None:
             answered = [t for t in self.store.turns(self.conversation_id) if t.answered]
-            self.store.rewind(self.conversation_id, answered[-1].parent_id if answered else None)
-        return prompt
+            head = answered[turns - 1].id if 0 < turns <= len(answered) else None
+            self.store.rewind(self.conversation_id, head)
 
     def take_over(self, other: Chat) -> None:
         """Go on where another chat is, with this one's session."""

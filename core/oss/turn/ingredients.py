@@ -34,6 +34,7 @@ class Ingredients:
 
     :param opening: the persona's system message and examples; first in every prompt.
     :param options: complete options of the backend, ``context`` among them.
+    :param collections: the persona's own documents.
     """
 
     resolved: ResolvedProfile
@@ -48,11 +49,21 @@ class Ingredients:
     effort: Effort | None
     adapters: tuple[AdapterRef, ...]
     tools: tuple[Tool, ...]
+    collections: tuple[str, ...] = ()
 
     @property
     def profile(self) -> Profile:
         """The resolved profile's values."""
         return self.resolved.profile
+
+    def same_engine(self, other: Ingredients) -> bool:
+        """Whether an engine opened for the one serves the other."""
+        return (self.choice.model, self.backend, self.options, self.adapters) == (
+            other.choice.model,
+            other.backend,
+            other.options,
+            other.adapters,
+        )
 
     def require(self, needed: Mapping[str, str], plugins: Plugins) -> None:
         """Check that the backend can do what is asked.
@@ -101,6 +112,7 @@ def gather(
         effort=profile.reasoning.effort or persona.effort,
         adapters=_adapters(profile, adapters, backend.formats),
         tools=tuple(plugins.load("tools", name)() for name in profile.tools.allow),
+        collections=persona.collections,
     )
     needed = {}
     if ingredients.tools:

@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
     from oss.contracts.backend import Engine
-    from oss.turn.ingredients import Ingredients
 
 
 class EngineKeeper:
@@ -16,13 +18,16 @@ class EngineKeeper:
 
     One task opens and closes it, as contexts with cancel scopes demand; others wait for it.
 
+    :param opens: makes the context in which the engine is open.
     :param engine: already open; whoever opened it closes it.
     :ivar load_s: seconds that loading took.
     """
 
-    def __init__(self, ingredients: Ingredients, engine: Engine | None = None) -> None:
+    def __init__(
+        self, opens: Callable[[], AbstractAsyncContextManager[Engine]], engine: Engine | None = None
+    ) -> None:
         self.load_s = 0.0
-        self._ingredients = ingredients
+        self._opens = opens
         self._shared = engine
         self._opening: tuple[asyncio.Task[None], asyncio.Future[Engine]] | None = None
         self._closing = asyncio.Event()
@@ -33,7 +38,11 @@ class EngineKeeper:
         return self._shared is not None or (self._opening is not None and self._opening[1].done())
 
     def load(self) -> asyncio.Future[Engine]:
-        """Begin to open the engine, if no one has; returns at once."""
+        """Begin to open the engine, if no one has or it failed; returns at once."""
+        if self._opening is not None:
+            earlier = self._opening[1]
+            if earlier.done() and (earlier.cancelled() or earlier.exception()):
+                self._opening = None  # it failed: perhaps the server is back, or memory free
         if self._opening is None:
             opened: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
             if self._shared is not None:
@@ -61,12 +70,9 @@ class EngineKeeper:
             self._opening = None
 
     async def _keep(self, opened: asyncio.Future[Engine]) -> None:
-        made = self._ingredients
         begun = time.perf_counter()
         try:
-            async with made.backend().open(
-                made.choice.model, made.adapters, made.options
-            ) as engine:
+            async with self._opens() as engine:
                 self.load_s = time.perf_counter() - begun
                 opened.set_result(engine)
                 await self._closing.wait()

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from oss.contracts.chat import ChatRequest, Timings
 from oss.contracts.errors import UsageError
+from oss.contracts.messages import Message
 from oss.turn.answering import Answering
 from oss.turn.attachments import Attachment, user_message
 from oss.turn.budget import Budget, answer_reserve
-from oss.turn.events import Event, Notice, PassagesFound
+from oss.turn.citations import CitationFilter
+from oss.turn.documents import NOT_FOUND, Documents, SearchTool
+from oss.turn.events import Done, Event, Notice, PassagesFound, Text
 from oss.turn.ingredients import Ingredients, gather
 from oss.turn.keeper import EngineKeeper
-from oss.turn.passages import find_passages, open_retriever, with_passages
+from oss.turn.passages import with_passages
+from oss.turn.spec import spec_of
 from oss.turn.summary import SummariesInMemory, Summariser, SummaryMemory
 from oss.turn.tools import Consent, ToolBox
 from oss.turn.untrusted import new_mark
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
 
     from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Engine
-    from oss.contracts.messages import Message
     from oss.contracts.retriever import Passage
     from oss.plugins.manager import Plugins
     from oss.profile import ResolvedProfile
@@ -68,7 +71,11 @@ async def open_session(
 
 
 class Session:
-    """Makes turns. One object serves several conversations, also at the same time."""
+    """Makes turns. One object serves several conversations, also at the same time.
+
+    :ivar scales: adapter name to the scale that its next turns run with, in place of the one that
+        it was opened with.
+    """
 
     def __init__(
         self,
@@ -80,9 +87,29 @@ class Session:
         self.ingredients = ingredients
         self.plugins = plugins
         self.summaries = summaries or SummariesInMemory()
-        self._keeper = EngineKeeper(ingredients, engine)
+        self.scales: dict[str, float] = {}
+        self._keeper = EngineKeeper(spec_of(ingredients).open, engine)
         self._tools = ToolBox(ingredients.tools, ingredients.profile.tools.consent)
-        self._retriever = open_retriever(ingredients.profile.retriever, plugins)
+        self._documents = Documents.open(
+            ingredients.profile.retriever, plugins, ingredients.collections
+        )
+        if self._documents is not None and not self._documents.always:
+            ingredients.require({"tools": "retriever.use"}, plugins)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine can be had without waiting."""
+        return self._keeper.ready
+
+    def take_engine(self, other: Session) -> bool:
+        """Take over the engine of another session, if this one would open the same.
+
+        The other session is of no use afterwards but to be closed.
+        """
+        if not self.ingredients.same_engine(other.ingredients):
+            return False
+        self._keeper, other._keeper = other._keeper, self._keeper
+        return True
 
     def load(self) -> None:
         """Begin to load the model, if no one has; returns at once."""
@@ -99,6 +126,8 @@ class Session:
     async def close(self) -> None:
         """Free the engine; running turns fail."""
         await self._keeper.close()
+        if self._documents is not None:
+            await self._documents.close()
 
     async def plan(
         self,
@@ -117,9 +146,11 @@ class Session:
         self.check(prompt, attachments, json_schema, logprobs)
         passages = await self._search(prompt)
         user = user_message(prompt, attachments)
-        user = replace(user, content=with_passages(user.content, passages, new_mark()))
+        strict = self.ingredients.profile.retriever.strict
+        content = with_passages(user.content, passages, new_mark(), strict=strict)
+        user = replace(user, content=content)
         messages = (*self.ingredients.opening, *history, user)
-        request = self._request(json_schema, logprobs, messages, "auto")
+        request = self._request(json_schema, logprobs, self._turn_tools()[0], messages, "auto")
         return Plan(self.ingredients, request, passages)
 
     async def turn(
@@ -147,31 +178,51 @@ class Session:
         self.check(prompt, attachments, json_schema, logprobs)
         cold = not self._keeper.ready
         self._keeper.load()
-        passages = await self._search(prompt)
-        engine = await self._keeper.engine()
         made = self.ingredients
+        tools, search = self._turn_tools()
+        passages = () if history else await self._search(prompt)  # while the model loads
+        engine = await self._keeper.engine()
         reserve = answer_reserve(engine.info.context, made.sampling.max_tokens)
-        budget = Budget(engine, self._tools.specs, reserve)
-        summariser = Summariser(budget, self.summaries)
+        budget = Budget(engine, tools.specs, reserve, made.profile.retriever.strict)
         user = user_message(prompt, attachments)
+        if self._documents is not None and self._documents.always and prompt.strip():
+            if history:
+                query = await self._documents.full_question(made.opening, history, prompt, budget)
+                if query != prompt:
+                    yield Notice(f"searched for: {query}")
+                passages = await self._search(query)
+            if not passages:
+                yield Notice(await self._documents.nothing())
+                if made.profile.retriever.strict:
+                    yield PassagesFound(())
+                    yield Text(NOT_FOUND)
+                    yield Done((user, Message("assistant", NOT_FOUND)), (), "stop")
+                    return
+        summariser = Summariser(budget, self.summaries)
         fitted = await budget.fit(
             made.opening, history, user, passages, made.profile.memory.overflow, summariser.shorten
         )
         for line in (*summariser.notices, *fitted.notices):
             yield Notice(line)
-        if self._retriever is not None:
+        if self._documents is not None and self._documents.always:
             yield PassagesFound(fitted.passages, fitted.left_out)
+        citations = None
+        if self._documents is not None and json_schema is None:
+            citations = CitationFilter(search.passages if search else fitted.passages)
         answering = Answering(
             budget=budget,
-            tools=self._tools,
-            make_request=partial(self._request, json_schema, logprobs),
+            tools=tools,
+            make_request=partial(self._request, json_schema, logprobs, tools),
             rounds=made.profile.tools.max_rounds,
             consent=consent,
             json_schema=json_schema,
             timings=Timings(load_s=self._keeper.load_s if cold else 0.0),
+            citations=citations,
         )
         async with aclosing(answering.run(fitted.messages, user)) as events:
             async for event in events:
+                if isinstance(event, Done) and citations is not None and citations.passages:
+                    yield citations.event()
                 yield event
 
     def check(
@@ -196,15 +247,23 @@ class Session:
         self.ingredients.require(needed, self.plugins)
 
     async def _search(self, prompt: str) -> tuple[Passage, ...]:
-        if self._retriever is None or not prompt.strip():
+        if self._documents is None or not self._documents.always or not prompt.strip():
             return ()
-        k = self.ingredients.profile.retriever.k
-        return await find_passages(self._retriever, prompt, k, self.plugins)
+        return await self._documents.find(prompt)
+
+    def _turn_tools(self) -> tuple[ToolBox, SearchTool | None]:
+        """The tools of one turn: a search of documents counts its passages for that turn alone."""
+        if self._documents is None or self._documents.always:
+            return self._tools, None
+        search = SearchTool(self._documents)
+        consent = self.ingredients.profile.tools.consent
+        return ToolBox((*self.ingredients.tools, search), consent), search
 
     def _request(
         self,
         json_schema: Mapping[str, Any] | None,
         logprobs: int | None,
+        tools: ToolBox,
         messages: tuple[Message, ...],
         tool_choice: str,
     ) -> ChatRequest:
@@ -212,10 +271,11 @@ class Session:
         request = ChatRequest(
             messages=messages,
             sampling=made.sampling,
-            tools=self._tools.specs,
+            tools=tools.specs,
             tool_choice=tool_choice,
             json_schema=json_schema,
             logprobs=logprobs,
             effort=made.effort,
+            adapter_scales=dict(self.scales),
         )
         return self.plugins.pipe("oss_before_generate", "request", request)
