@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,9 @@ class Chat:
             json_schema=json_schema,
             logprobs=logprobs,
         )
+        # The model loads, in its thread, while the disk is written to.
+        session.load()
+        await asyncio.sleep(0)
         turn_id = self._begin(partial.user)
         try:
             async with aclosing(events):
@@ -178,7 +182,6 @@ class Chat:
     def _begin(self, user: Message) -> int | None:
         if self.store is None or not self.keep:
             return None
-        self.session.load()  # the model loads while the disk is written to
         if self.conversation_id is None:
             self.conversation_id = self.store.create(title_of(user.content))
         if isinstance(self.session.summaries, StoredSummaries):
