@@ -8,6 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 RANK = 4
@@ -44,7 +45,7 @@ def write_peft_lora(folder: Path, base: Path, *, strength: float, seed: int = 1)
 
 
 def write_safetensors(
-    path: Path, shapes: dict[str, tuple[int, ...]], tensors: dict[str, list[float]]
+    path: Path, shapes: Mapping[str, tuple[int, ...]], tensors: Mapping[str, list[float]]
 ) -> None:
     """float32 tensors in the format of https://github.com/huggingface/safetensors#format."""
     header: dict[str, Any] = {}

@@ -20,17 +20,26 @@ class Abilities:
     """Named abilities of one model on one server, in a file of the cache folder.
 
     A file that cannot be read or written only means that the server is asked again.
+
+    :param path: the file; ``None`` remembers as long as the object lives.
     """
 
-    def __init__(self, url: str, model: str, folder: Path | None = None) -> None:
-        digest = hashlib.sha256(f"{url}\n{model}".encode()).hexdigest()[:24]
-        self._path = (folder or cache_dir() / "servers") / f"{digest}.json"
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
         self._known: dict[str, tuple[bool, float]] = {}
+        if path is None:
+            return
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
             self._known = {str(name): (bool(can), float(at)) for name, (can, at) in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             pass
+
+    @classmethod
+    def of(cls, url: str, model: str) -> Abilities:
+        """Those of a model on a server."""
+        digest = hashlib.sha256(f"{url}\n{model}".encode()).hexdigest()[:24]
+        return cls(cache_dir() / "servers" / f"{digest}.json")
 
     def __getitem__(self, name: str) -> bool | None:
         """``None``: never asked, or too long ago."""
@@ -39,6 +48,8 @@ class Abilities:
 
     def __setitem__(self, name: str, can: bool) -> None:
         self._known[name] = (can, time.time())
+        if self._path is None:
+            return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             aside = self._path.with_suffix(".new")

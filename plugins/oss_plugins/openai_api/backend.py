@@ -89,7 +89,7 @@ class OpenAIBackend(Backend):
                 info,
                 client,
                 found,
-                Abilities(url, found.name),
+                Abilities.of(url, found.name),
                 NamedAdapters(adapters, found.adapters, url),
             )
         finally:

@@ -1,0 +1,128 @@
+"""The suite of all backends over a real vLLM on the starter model, and what is vLLM's own.
+
+Takes minutes: a vLLM on a CPU needs one to two to start. ``.ci/vllm-env FOLDER`` builds the
+environment; then ``OSS_TEST_VLLM_PYTHON=FOLDER/bin/python pytest -m vllm``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("httpx2")
+pytest.importorskip("transformers")
+
+from tests.support.peft_folders import write_peft_lora
+
+from oss.contracts.adapter import AdapterRef
+from oss.contracts.chat import ChatRequest, Sampling
+from oss.contracts.errors import BackendError
+from oss.contracts.model import LocalModel
+from oss.testing.conformance.backend import CAPITAL, SAME, BackendConformance, Opened, answer
+from oss_plugins.vllm_server.backend import VllmBackend
+
+from .conftest import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from oss.contracts.backend import Backend
+    from oss_plugins.vllm_server.engine import ManagedEngine
+
+pytestmark = [pytest.mark.vllm, pytest.mark.real, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def starter() -> LocalModel:
+    from oss.testing.starter import starter_hf
+
+    return LocalModel("starter", "file:starter", "hf", starter_hf())
+
+
+class TestVllm(BackendConformance):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Backend:
+        return VllmBackend()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, vllm_python: str, starter: LocalModel) -> LocalModel:
+        return starter
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def options(cls, vllm_python: str) -> Mapping[str, Any]:
+        os.environ["OSS_VLLM_PYTHON"] = vllm_python
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+        os.environ.setdefault("OMP_NUM_THREADS", "2")
+        return {**DEFAULTS, "eager": True, "max_requests": 8, "dtype": "float32"}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls, tmp_path_factory: pytest.TempPathFactory, starter: LocalModel) -> AdapterRef:
+        assert starter.path is not None
+        folder = tmp_path_factory.mktemp("adapters") / "шум"
+        return AdapterRef("шум", write_peft_lora(folder, starter.path, strength=0.1))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def idle_adapter(
+        cls, tmp_path_factory: pytest.TempPathFactory, starter: LocalModel
+    ) -> AdapterRef:
+        assert starter.path is not None
+        folder = tmp_path_factory.mktemp("adapters") / "idle"
+        return AdapterRef("idle", write_peft_lora(folder, starter.path, strength=0.0))
+
+    def test_scales_between_and_several_at_once(self, adapted: Opened) -> None:
+        async def all_at_once() -> list[str]:
+            asked = [
+                answer(adapted.engine, CAPITAL, SAME, adapter_scales={"шум": scale})
+                for scale in (0.0, 0.5, 1.0, 0.5)
+            ]
+            return [found.content for found in await asyncio.gather(*asked)]
+
+        off, half, full, again = adapted.run(all_at_once())
+        assert len({off, half, full}) == 3
+        assert half == again
+
+    def test_every_path_asks_for_the_key(self, opened: Opened) -> None:
+        url = opened.engine.info.details["url"]
+        for path in ("/v1/models", "/tokenize", "/invocations", "/adapters", "/metrics"):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(url + path)
+            assert caught.value.code == 401
+            caught.value.close()
+
+    def test_a_killed_server_is_started_anew(self, adapted: Opened) -> None:
+        engine: ManagedEngine = adapted.engine  # type: ignore[assignment]
+
+        async def killed() -> None:
+            request = ChatRequest(CAPITAL, Sampling(temperature=0, max_tokens=900))
+            async for _ in engine.chat(request):
+                for pid in group(engine._server.pid):
+                    os.kill(pid, signal.SIGKILL)
+
+        with pytest.raises(BackendError, match="died"):
+            adapted.run(killed())
+        assert adapted.ask(CAPITAL).content.strip()
+
+
+def group(leader: int | None) -> list[int]:
+    """The processes of a group, except its leader."""
+    found = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in found if pid != leader and _group(pid) == leader]
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return -1
