@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from oss.contracts.chat import ChatRequest, Delta, FinishReason
     from oss.turn.budget import Budget
+    from oss.turn.citations import CitationFilter
 
 MALFORMED_CALLS = 2
 """After so many wrong tool calls in one turn the model has to answer without tools."""
@@ -28,6 +29,8 @@ class Answering:
     :param make_request: from messages and a tool choice to a request.
     :param rounds: how many times the model may call tools.
     :param timings: what was spent before.
+    :param choice: ``tool_choice`` of the first request.
+    :param citations: takes marks of passages that there are not out of the answer.
     """
 
     budget: Budget
@@ -37,6 +40,8 @@ class Answering:
     consent: Consent | None
     json_schema: Mapping[str, Any] | None
     timings: Timings
+    choice: str = "auto"
+    citations: CitationFilter | None = None
     _usage: Usage = field(default_factory=Usage)
     _malformed: int = 0
 
@@ -51,7 +56,8 @@ class Answering:
         called = 0
         while True:
             may_call = called < self.rounds and self._malformed < MALFORMED_CALLS
-            request = self.make_request(messages, "auto" if may_call else "none")
+            choice = self.choice if called == 0 else "auto"
+            request = self.make_request(messages, choice if may_call else "none")
             text, thought = "", ""
             finish: FinishReason = "stop"
             collector = CallCollector()
@@ -61,16 +67,25 @@ class Answering:
                     if delta.reasoning:
                         thought += delta.reasoning
                         yield Reasoning(delta.reasoning)
-                    if delta.content or delta.logprobs:
-                        text += delta.content
-                        yield Text(delta.content, delta.logprobs)
+                    content = delta.content
+                    if self.citations is not None:
+                        content = self.citations.feed(content)
+                    if content or delta.logprobs:
+                        text += content
+                        yield Text(content, delta.logprobs)
                     collector.add(delta.tool_calls)
                     finish = delta.finish_reason or finish
                     self._measure(delta)
+            if self.citations is not None and (rest := self.citations.end()):
+                text += rest
+                yield Text(rest)
             calls = collector.calls() if may_call else ()
+            # Own tools do not run beside those of others: their results would be lost on the way.
+            handed = self.tools.foreign(calls)
+            calls = handed or calls
             answer = Message("assistant", text, reasoning=thought, tool_calls=calls)
             added.append(answer)
-            if not calls:
+            if not calls or handed:
                 break
             called += 1
             results = []
@@ -93,7 +108,7 @@ class Answering:
         yield Done(
             messages=tuple(added),
             prompt=request.messages,
-            finish_reason="stop" if finish == "tool_calls" else finish,
+            finish_reason="stop" if finish == "tool_calls" and not handed else finish,
             usage=self._usage,
             timings=self.timings,
             schema_problem=self._schema_problem(text),

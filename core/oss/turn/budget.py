@@ -50,11 +50,15 @@ class Budget:
     """The room of one turn.
 
     :param reserve: tokens kept free for the answer.
+    :param strict: the model is told to answer from the passages alone.
+    :param tail: messages that follow the user's: calls of tools, and their results.
     """
 
     engine: Engine
     tools: tuple[ToolSpec, ...]
     reserve: int
+    strict: bool = False
+    tail: tuple[Message, ...] = ()
 
     @property
     def context(self) -> int:
@@ -70,6 +74,9 @@ class Budget:
         """Tokens of the prompt that the messages make."""
         return await self.engine.count_tokens(messages, self.tools)
 
+    async def _whole(self, messages: Sequence[Message]) -> int:
+        return await self.count((*messages, *self.tail))
+
     async def fit(
         self,
         opening: Sequence[Message],
@@ -79,7 +86,8 @@ class Budget:
         overflow: Overflow,
         summarise: Summariser,
     ) -> Fitted:
-        """Put the prompt together: persona, conversation, passages, the user's message.
+        """Put the prompt together: persona, conversation, passages, the user's message. What
+        follows it is counted, and not in the result.
 
         Passages give way first, as far as they take more than half of what persona, user's
         message and answer leave free; then the conversation, as ``overflow`` says.
@@ -88,11 +96,11 @@ class Budget:
         """
         mark = new_mark()
         kept = tuple(passages)
-        whole = (*opening, *history, _with(user, kept, mark))
-        total = await self.count(whole)
+        whole = (*opening, *history, self._with(user, kept, mark))
+        total = await self._whole(whole)
         if total + self.reserve <= self.context:
             return Fitted(whole, total, kept)
-        alone = await self.count((*opening, user))
+        alone = await self._whole((*opening, user))
         notices = []
         room = self.context - self.reserve
         if alone > room:
@@ -101,12 +109,12 @@ class Budget:
                 raise self._too_long(alone)
             notices.append(f"only {self.context - alone} tokens are left for the answer")
         if kept:
-            bare = await self.count((*opening, *history, user))
+            bare = await self._whole((*opening, *history, user))
             limit = max(alone + (room - alone) // 2, room - (bare - alone))
             kept = await self._most_passages(opening, user, kept, mark, limit)
         left_out = tuple(passages)[len(kept) :]
-        user = _with(user, kept, mark)
-        total = await self.count((*opening, *history, user))
+        user = self._with(user, kept, mark)
+        total = await self._whole((*opening, *history, user))
         if total <= room:
             return Fitted((*opening, *history, user), total, kept, left_out, tuple(notices))
         if overflow == "refuse":
@@ -117,10 +125,10 @@ class Budget:
             )
         exchanges = split_exchanges(history)
         if overflow == "summarise":
-            shortened = await summarise(exchanges, room - await self.count((*opening, user)))
+            shortened = await summarise(exchanges, room - await self._whole((*opening, user)))
             if shortened is not None:
                 messages = (*opening, *shortened, user)
-                total = await self.count(messages)
+                total = await self._whole(messages)
                 if total <= room:
                     return Fitted(messages, total, kept, left_out, tuple(notices))
         first = await self._oldest_kept(opening, exchanges, user, room)
@@ -129,7 +137,7 @@ class Budget:
             f"the oldest {first} of {len(exchanges)} exchanges are left out: the conversation has "
             f"{total} tokens, the context {self.context}"
         )
-        return Fitted(messages, await self.count(messages), kept, left_out, tuple(notices))
+        return Fitted(messages, await self._whole(messages), kept, left_out, tuple(notices))
 
     async def fit_results(
         self, messages: Sequence[Message], first: int
@@ -155,6 +163,10 @@ class Budget:
             )
         return tuple(fitted), notices
 
+    def _with(self, user: Message, passages: Sequence[Passage], mark: str) -> Message:
+        content = with_passages(user.content, passages, mark, strict=self.strict)
+        return replace(user, content=content)
+
     def _too_long(self, tokens: int) -> ContextOverflowError:
         return ContextOverflowError(
             f"the prompt has {tokens} tokens, the context {self.context} ({self.least} of them "
@@ -174,7 +186,7 @@ class Budget:
         low, high = 0, len(passages)
         while low < high:
             middle = (low + high + 1) // 2
-            tokens = await self.count((*opening, _with(user, passages[:middle], mark)))
+            tokens = await self._whole((*opening, self._with(user, passages[:middle], mark)))
             low, high = (middle, high) if tokens <= limit else (low, middle - 1)
         return passages[:low]
 
@@ -185,7 +197,7 @@ class Budget:
         while low < high:
             middle = (low + high) // 2
             kept = (m for exchange in exchanges[middle:] for m in exchange)
-            fits = await self.count((*opening, *kept, user)) <= room
+            fits = await self._whole((*opening, *kept, user)) <= room
             low, high = (low, middle) if fits else (middle + 1, high)
         # In steps, so that the prompt's beginning stays the same for several turns and the
         # engine's cache of it stays good.
@@ -209,7 +221,3 @@ def split_exchanges(history: Sequence[Message]) -> Exchanges:
         else:
             exchanges[-1] = (*exchanges[-1], message)
     return exchanges
-
-
-def _with(user: Message, passages: Sequence[Passage], mark: str) -> Message:
-    return replace(user, content=with_passages(user.content, passages, mark))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,11 @@ from oss.turn.untrusted import new_mark
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Engine
+    from oss.contracts.messages import ToolSpec
     from oss.contracts.retriever import Passage
     from oss.plugins.manager import Plugins
     from oss.profile import ResolvedProfile
@@ -88,8 +91,9 @@ class Session:
         self.plugins = plugins
         self.summaries = summaries or SummariesInMemory()
         self.scales: dict[str, float] = {}
-        self._keeper = EngineKeeper(spec_of(ingredients).open, engine)
+        self._keeper = EngineKeeper(self._open, engine)
         self._tools = ToolBox(ingredients.tools, ingredients.profile.tools.consent)
+        self._choice = "auto"
         self._documents = Documents.open(
             ingredients.profile.retriever, plugins, ingredients.collections
         )
@@ -110,6 +114,26 @@ class Session:
             return False
         self._keeper, other._keeper = other._keeper, self._keeper
         return True
+
+    def on_behalf(
+        self,
+        engine: Engine,
+        ingredients: Ingredients,
+        tools: Sequence[ToolSpec] = (),
+        choice: str = "auto",
+    ) -> Session:
+        """This session for one request of a program: on an engine lent to it, with its own
+        settings and its own tools, which it runs itself. Not to be closed.
+
+        :param ingredients: this session's, with other sampling or opening.
+        :param choice: ``tool_choice`` of the first request to the engine.
+        """
+        other = copy(self)
+        other.ingredients = ingredients
+        other._keeper = EngineKeeper(other._open, engine)
+        other._tools = ToolBox(ingredients.tools, ingredients.profile.tools.consent, tools)
+        other._choice = choice
+        return other
 
     def load(self) -> None:
         """Begin to load the model, if no one has; returns at once."""
@@ -159,6 +183,7 @@ class Session:
         prompt: str,
         *,
         attachments: Sequence[Attachment] = (),
+        tail: Sequence[Message] = (),
         consent: Consent | None = None,
         json_schema: Mapping[str, Any] | None = None,
         logprobs: int | None = None,
@@ -167,6 +192,7 @@ class Session:
         stops the generation.
 
         :param history: the conversation before, without persona and passages.
+        :param tail: tool calls and results that follow the prompt already.
         :param consent: asked before a tool runs that is not safe; ``None``: no one can be asked.
         :param json_schema: a valid JSON Schema that the answer must satisfy.
         :raises UsageError: the prompt is empty.
@@ -183,7 +209,7 @@ class Session:
         passages = () if history else await self._search(prompt)  # while the model loads
         engine = await self._keeper.engine()
         reserve = answer_reserve(engine.info.context, made.sampling.max_tokens)
-        budget = Budget(engine, tools.specs, reserve, made.profile.retriever.strict)
+        budget = Budget(engine, tools.specs, reserve, made.profile.retriever.strict, tuple(tail))
         user = user_message(prompt, attachments)
         if self._documents is not None and self._documents.always and prompt.strip():
             if history:
@@ -217,9 +243,10 @@ class Session:
             consent=consent,
             json_schema=json_schema,
             timings=Timings(load_s=self._keeper.load_s if cold else 0.0),
+            choice=self._choice,
             citations=citations,
         )
-        async with aclosing(answering.run(fitted.messages, user)) as events:
+        async with aclosing(answering.run((*fitted.messages, *tail), user)) as events:
             async for event in events:
                 if isinstance(event, Done) and citations is not None and citations.passages:
                     yield citations.event()
@@ -246,6 +273,9 @@ class Session:
             needed["logprobs"] = "logprobs"
         self.ingredients.require(needed, self.plugins)
 
+    def _open(self) -> AbstractAsyncContextManager[Engine]:
+        return spec_of(self.ingredients).open()
+
     async def _search(self, prompt: str) -> tuple[Passage, ...]:
         if self._documents is None or not self._documents.always or not prompt.strip():
             return ()
@@ -256,8 +286,7 @@ class Session:
         if self._documents is None or self._documents.always:
             return self._tools, None
         search = SearchTool(self._documents)
-        consent = self.ingredients.profile.tools.consent
-        return ToolBox((*self.ingredients.tools, search), consent), search
+        return self._tools.with_tool(search), search
 
     def _request(
         self,

@@ -40,16 +40,29 @@ class ToolBox:
     """The tools of one profile.
 
     :param consent: ``ask``, ``always`` or ``never``, for tools that are not safe.
+    :param foreign: tools that someone else runs: a call of one ends the turn. They hide tools of
+        the same name.
     """
 
-    def __init__(self, tools: Sequence[Tool], consent: str) -> None:
-        self._tools = {tool.spec.name: tool for tool in tools}
+    def __init__(
+        self, tools: Sequence[Tool], consent: str, foreign: Sequence[ToolSpec] = ()
+    ) -> None:
+        self._foreign = {spec.name: spec for spec in foreign}
+        self._tools = {t.spec.name: t for t in tools if t.spec.name not in self._foreign}
         self._consent = consent
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
         """The tools as the model sees them."""
-        return tuple(tool.spec for tool in self._tools.values())
+        return (*(tool.spec for tool in self._tools.values()), *self._foreign.values())
+
+    def with_tool(self, tool: Tool) -> ToolBox:
+        """These tools and one more."""
+        return ToolBox((*self._tools.values(), tool), self._consent, [*self._foreign.values()])
+
+    def foreign(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+        """Those of the calls that someone else has to run."""
+        return tuple(call for call in calls if call.name in self._foreign)
 
     async def run(self, call: ToolCall, ask: Consent | None) -> Outcome:
         """Run a call, or say why it does not run. A tool's own errors become its result."""
