@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
+    from oss.contracts.backend import Backend
     from oss.contracts.tool import Tool
     from oss.testing.program import OssHome
     from oss.turn.events import Event
@@ -38,12 +39,20 @@ class Parts:
         setattr(self.module, name, lambda **_: part)
         self.kinds[name] = kind
 
+    def add_backend(self, backend: type[Backend]) -> None:
+        setattr(self.module, backend.name, backend)
+        self.kinds[backend.name] = "backends"
+
     def _of(self, kind: str) -> list[Descriptor]:
         return [
             Descriptor(name, "of the test", f"{PARTS}:{name}")
             for name, its in self.kinds.items()
             if its == kind
         ]
+
+    @hookimpl
+    def oss_backends(self) -> list[Descriptor]:
+        return self._of("backends")
 
     @hookimpl
     def oss_tools(self) -> list[Descriptor]:

@@ -18,7 +18,7 @@ from oss.contracts.errors import (
 from oss.contracts.messages import Message, ToolCall
 from oss.contracts.retriever import Document
 from oss.hookspecs import hookimpl
-from oss.testing.fakes import FakeAnswer, FakeRetriever, FakeTool
+from oss.testing.fakes import FakeAnswer, FakeBackend, FakeRetriever, FakeTool
 from oss.turn.attachments import Attachment
 from oss.turn.events import (
     Done,
@@ -104,17 +104,15 @@ async def test_one_engine_for_turns_at_the_same_time(
 ) -> None:
     opened = []
 
-    class Counting:
-        name = "fake"
+    class Counting(FakeBackend):
+        name = "counting"
 
         def open(self, *args: Any) -> Any:
-            from oss.testing.fakes import FakeBackend
-
             opened.append(args)
-            return FakeBackend().open(*args)
+            return super().open(*args)
 
-    async with bench.open(engine=None) as session:
-        object.__setattr__(session.ingredients, "backend", Counting)
+    bench.parts.add_backend(Counting)
+    async with bench.open("backend.name=counting", engine=None) as session:
         answers = await asyncio.gather(*(gathered(session.turn([], f"p{n}")) for n in range(4)))
     assert len(opened) == 1
     assert [a[-1].answer for a in answers] == ["p0", "p1", "p2", "p3"]
@@ -123,14 +121,14 @@ async def test_one_engine_for_turns_at_the_same_time(
 async def test_failing_to_open_is_told_to_every_turn(
     bench: Any, gathered: Callable[..., Any]
 ) -> None:
-    class Failing:
-        name = "fake"
+    class Failing(FakeBackend):
+        name = "failing"
 
         def open(self, *args: Any) -> Any:
             raise ModelError("too large")
 
-    async with bench.open(engine=None) as session:
-        object.__setattr__(session.ingredients, "backend", Failing)
+    bench.parts.add_backend(Failing)
+    async with bench.open("backend.name=failing", engine=None) as session:
         for _ in range(2):
             with pytest.raises(ModelError, match="too large"):
                 await gathered(session.turn([], "x"))
