@@ -72,6 +72,8 @@ def convert(adapter: Path, config: Mapping[str, Any]) -> tuple[str, float, dict[
     kv_heads = int(config.get("num_key_value_heads") or heads)
     pairs: dict[str, Pair] = {}
     for module, (a, b) in read_factors(adapter).items():
+        if not a.shape[0]:
+            continue  # AdaLoRA took all rank away from this layer
         if ".experts" in module:
             pairs.update(_experts(module, a, b, settings, config, alpha))
             continue
@@ -157,7 +159,8 @@ def _fold(module: str, rank: int, settings: Mapping[str, Any], alpha: float) -> 
     """What B is multiplied with, so that the file's one alpha gives this module's scaling."""
     own_alpha = _by_pattern(module, settings.get("alpha_pattern")) or alpha
     if settings.get("peft_type") == "ADALORA":
-        scaling = own_alpha / (rank + 1e-5)
+        # PEFT goes on dividing by the rank that the layer had before any was taken away.
+        scaling = own_alpha / (float(settings["init_r"]) + 1e-5)
     elif settings.get("use_rslora"):
         scaling = own_alpha / rank**0.5
     else:
