@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oss.turn.events import (
+    Cited,
     Done,
     Event,
     Notice,
@@ -123,6 +124,10 @@ async def show_answer(
                         more = f" (+{len(lines) - 1} lines)" if len(lines) > 1 else ""
                         aside.note(f"  {'failed: ' if failed else ''}{lines[0][:200]}{more}")
                         aside.wait("answering")
+                    case Cited():
+                        writer.end()
+                        for line in sources_lines(event):
+                            aside.note(line)
                     case Done():
                         record.done = event
                 record.events.append(event)
@@ -135,6 +140,22 @@ async def show_answer(
 def _passages_line(found: int, left_out: int) -> str:
     line = f"{found} passages of your documents"
     return line + (f"; {left_out} more did not fit" if left_out else "")
+
+
+def sources_lines(event: Cited) -> list[str]:
+    """The sources under an answer: those that it cites, or all where it cites none."""
+    from oss.cli.sources import linked, place_text
+
+    numbers = event.numbers or tuple(range(1, len(event.passages) + 1))
+    title = "sources:" if event.numbers else "the answer cites none of what it was given:"
+    lines = [title]
+    for number in numbers:
+        passage = event.passages[number - 1]
+        place = linked(passage, place_text(passage), sys.stderr)
+        lines.append(f"  [{number}] {place}  {passage.score:.3f}")
+    if event.removed:
+        lines.append(f"  taken out, for there are no such passages: {' '.join(event.removed)}")
+    return lines
 
 
 def stats_line(done: Done) -> str:
@@ -190,6 +211,12 @@ def answer_json(record: Record, done: Done, facts: dict[str, Any]) -> str:
                 for event in record.events
                 if isinstance(event, PassagesFound)
                 for p in event.passages
+            ],
+            "citations": [
+                {"number": number, "source": event.passages[number - 1].source}
+                for event in record.events
+                if isinstance(event, Cited)
+                for number in event.numbers
             ],
             "notices": [e.message for e in record.events if isinstance(e, Notice)],
         },

@@ -90,10 +90,12 @@ def as_row(passage: Passage) -> dict[str, Any]:
 
 
 def _print(passages: list[Passage]) -> None:
+    import sys
+
     from oss.cli.sources import linked, place_text
 
     for number, passage in enumerate(passages, 1):
-        title = linked(passage, place_text(passage))
+        title = linked(passage, place_text(passage), sys.stdout)
         click.echo(f"[{number}] {click.style(title, bold=True)}  {passage.score:.3f}")
         lines = [line for line in passage.text.splitlines() if line.strip()]
         for line in lines[:8]:

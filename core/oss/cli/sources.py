@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from oss.contracts.retriever import Passage
 
 _ESCAPE = "\x1b]8;;"
@@ -25,11 +26,11 @@ def place_text(passage: Passage) -> str:
     return one_line(f"{place} {heading}" if heading else place)
 
 
-def linked(passage: Passage, text: str) -> str:
-    """The text, clickable where stdout is a terminal and the source is a file or an address.
+def linked(passage: Passage, text: str, stream: TextIO) -> str:
+    """The text, clickable where the stream is a terminal and the source a file or an address.
     Source: https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda
     """
-    if not sys.stdout.isatty():
+    if not stream.isatty():
         return text
     source = passage.source
     if source.startswith(("http://", "https://")):

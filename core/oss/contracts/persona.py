@@ -30,6 +30,7 @@ class Persona:
     Either ``system`` holds the whole system text (a sandboxed Jinja template), or the parts do:
     what it holds and defends (``position``), how it acts (``behaviour``), its relation to the
     user (``archetype``), and how it writes (``style``). Both may be given; ``system`` comes first.
+    ``collections`` are documents of its own, searched with every prompt.
     """
 
     name: str
@@ -42,4 +43,5 @@ class Persona:
     examples: tuple[Example, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     effort: Effort | None = None
+    collections: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)

@@ -45,6 +45,7 @@ def read_persona(path: Path) -> Persona:
         examples=tuple(Example(e.user, e.assistant) for e in table.example),
         sampling=Sampling(**msgspec.structs.asdict(table.sampling)),
         effort=table.reasoning.effort,
+        collections=table.collections,
         variables=table.variables,
     )
 

@@ -57,6 +57,13 @@ class PersonaFile(Table, frozen=True):
     style: Annotated[
         str, Meta(description="How its answers read.", examples=["Two sentences at most."])
     ] = ""
+    collections: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Collections of documents of its own, searched with every prompt.",
+            examples=[["physics"]],
+        ),
+    ] = ()
     variables: Annotated[
         dict[str, str],
         Meta(

@@ -29,6 +29,20 @@ class PassagesFound:
 
 
 @dataclass(frozen=True)
+class Cited:
+    """Which passages the answer cites; comes after the answer, where there were passages.
+
+    :param passages: all that the model was given; number ``n`` is ``passages[n - 1]``.
+    :param numbers: those that it cites, in the order in which it does.
+    :param removed: marks that named no passage, and were taken out of the answer.
+    """
+
+    passages: tuple[Passage, ...]
+    numbers: tuple[int, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Reasoning:
     """A piece of the model's thinking."""
 
@@ -88,4 +102,4 @@ class Done:
         return self.messages[-1].content
 
 
-Event = Notice | PassagesFound | Reasoning | Text | ToolCalled | ToolReturned | Done
+Event = Notice | PassagesFound | Cited | Reasoning | Text | ToolCalled | ToolReturned | Done
