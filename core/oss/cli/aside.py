@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from dataclasses import dataclass, field
 
@@ -64,6 +65,9 @@ class Aside:
 
     async def _animate(self, label: str) -> None:
         await asyncio.sleep(SHOW_AFTER_S)
+        # One row of the terminal at most: more could not be wiped out again.
+        room = shutil.get_terminal_size().columns - 12
+        label = label if len(label) <= room else "…" + label[len(label) - room + 1 :]
         begun, step = asyncio.get_running_loop().time() - SHOW_AFTER_S, 0
         while True:
             seconds = asyncio.get_running_loop().time() - begun

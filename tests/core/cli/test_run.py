@@ -235,7 +235,7 @@ def test_capability_is_refused_with_a_backend_that_can(cli: OssCli) -> None:
         (("--persona", "нет", "q"), b"", 3, "нет"),
         (("--backend", "fakee", "q"), b"", 3, "fakee"),
         (("--set", "sampling.temprature=1", "q"), b"", 3, "temprature"),
-        (("--adapter", "нет.gguf", "q"), b"", 3, "adapter нет.gguf does not exist"),
+        (("--adapter", "нет.gguf", "q"), b"", 3, "adapter 'нет.gguf'"),
         (("--model", "fake:absent", "q"), b"", 4, "absent"),
         (("--set", "backend.fake.context=300", "x " * 400), b"", 7, "300"),
     ],
