@@ -130,8 +130,9 @@ class PeftMethod(AdapterMethod):
 
     def save(self, trainer: Trainer, job: TrainJob, out: Path) -> None:
         """Write what was trained."""
+        # Preference training adds a frozen copy of the adapter, which is none of the result.
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(
-            out, safe_serialization=True
+            out, safe_serialization=True, selected_adapters=["default"]
         )
 
 
