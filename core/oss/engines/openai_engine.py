@@ -112,6 +112,8 @@ class OpenAIEngine(CallingEngine):
         """By the server where it can; else estimated from the bytes, rather too high than too
         low (``info.details["tokens"]`` says which).
         """
+        if tools and self._abilities["tools"] is None:
+            await self._ask_for_a_call()
         messages, tools = self._shown(messages, tools)
         wire = [message_json(m, reasoning_field=self._reasoning_field) for m in messages]
         shown = tools_json(tools)

@@ -18,6 +18,12 @@ RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What ``--max-lora-rank`` takes."""
 
 
+STRUCTURED = {"backend": "guidance", "disable_any_whitespace": True}
+"""llguidance knows the most of JSON Schema; where any white space may stand between two tokens,
+small models write nothing else.
+"""
+
+
 def server_flags(
     path: Path,
     name: str,
@@ -32,6 +38,7 @@ def server_flags(
     :raises CapabilityError: an adapter of a kind that vLLM does not apply.
     """
     flags = ["--model", str(path), "--served-model-name", name]
+    flags += ["--structured-outputs-config", json.dumps(STRUCTURED)]
     flags += ["--max-model-len", str(options["context"] or "auto")]
     for option, flag, default in (
         ("tensor_parallel", "--tensor-parallel-size", 1),

@@ -10,7 +10,7 @@ import pytest
 from oss.contracts.adapter import AdapterRef
 from oss.contracts.errors import BackendError, CapabilityError, ConfigError, ModelError
 from oss_plugins.vllm_server.families import Family, family_of
-from oss_plugins.vllm_server.flags import server_flags
+from oss_plugins.vllm_server.flags import STRUCTURED, server_flags
 
 from .conftest import DEFAULTS
 
@@ -40,7 +40,8 @@ def adapter(folder: Path, name: str = "пират", **config: Any) -> AdapterRef
 
 def test_defaults_are_few(folder: Path) -> None:
     assert flags(folder) == [
-        "--model", str(folder), "--served-model-name", "starter", "--max-model-len", "1024",
+        "--model", str(folder), "--served-model-name", "starter",
+        "--structured-outputs-config", json.dumps(STRUCTURED), "--max-model-len", "1024",
         "--gpu-memory-utilization", "0.9", "--enable-prefix-caching",
     ]  # fmt: skip
 
