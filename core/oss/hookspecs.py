@@ -80,6 +80,15 @@ def oss_rerankers() -> Sequence[Descriptor]:
 
 
 @hookspec
+def oss_loaders() -> Sequence[Descriptor]:
+    """Loaders; each target is a :class:`oss.contracts.loader.Loader` that is constructed without
+    arguments. ``capabilities`` are the suffixes that it reads; one that two loaders read belongs
+    to the one registered first.
+    """
+    raise NotImplementedError
+
+
+@hookspec
 def oss_adapters() -> Sequence[Descriptor]:
     """Adapter methods, by which an adapter is made or carried to a backend."""
     raise NotImplementedError

@@ -15,6 +15,7 @@ Kind = Literal[
     "stores",
     "embedders",
     "rerankers",
+    "loaders",
     "adapters",
     "personas",
     "tools",
