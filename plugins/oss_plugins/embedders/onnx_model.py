@@ -73,6 +73,11 @@ class OnnxModel:
             start += size
         return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
 
+    def vocabulary(self) -> list[str]:
+        """Every token as text, by id; pieces within words without their mark."""
+        by_id = sorted(self._tokenizer.get_vocab(with_added_tokens=True).items(), key=_second)
+        return [token.removeprefix("##") for token, _ in by_id]
+
     def _run(self, encoded: list[list[int]]) -> Any:
         length = len(encoded[0])
         tokens: Any = np.zeros((len(encoded), length), np.int64)
@@ -82,3 +87,7 @@ class OnnxModel:
             mask[row, : len(ids)] = 1
         (vectors,) = self._session.run(None, {"input_ids": tokens, "attention_mask": mask})
         return vectors
+
+
+def _second(pair: tuple[str, int]) -> int:
+    return pair[1]
