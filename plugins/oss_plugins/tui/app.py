@@ -1,0 +1,83 @@
+"""The application: themes, keys, and the screens that it begins with and ends on."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+
+from oss_plugins.tui.chat_screen import ChatScreen
+from oss_plugins.tui.themes import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from oss.plugins.manager import Plugins
+    from oss.turn.talk import Choices
+    from oss_plugins.tui.settings import Settings
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the command line asks for.
+
+    :param conversation: to go on with; ``go_on`` means the last one.
+    :param plugins: in place of those that are installed.
+    """
+
+    choices: Choices
+    conversation: int | None = None
+    go_on: bool = False
+    keep: bool = True
+    plugins: Plugins | None = None
+
+
+class OssApp(App[int]):
+    """``oss tui``."""
+
+    TITLE = "oss"
+    CSS_PATH = "tui.tcss"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]
+
+    def __init__(self, start: Start, settings: Settings) -> None:
+        super().__init__()
+        self.begun = time.monotonic()
+        self.start = start
+        self.settings = settings
+
+    def get_default_screen(self) -> Screen[None]:
+        """The chat."""
+        return ChatScreen(self.start)
+
+    def on_mount(self) -> None:
+        """Theme, keys, and an end in good order when the terminal goes away."""
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = self.settings.theme
+        self.set_keymap(self.settings.keys)
+        if sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._ended_by, number)
+
+    def _ended_by(self, number: int) -> None:
+        self.run_worker(self._leave(128 + number))
+
+    async def action_quit(self) -> None:
+        """Stop the answer, keep what came, free the engine, end."""
+        self.run_worker(self._leave(0))
+
+    async def _leave(self, code: int) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, ChatScreen):
+                await screen.close()
+        self.exit(code, return_code=code)
+
+    def action_theme(self) -> None:
+        """Light or dark."""
+        self.theme = LIGHT.name if self.current_theme.dark else DARK.name

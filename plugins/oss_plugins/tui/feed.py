@@ -1,0 +1,66 @@
+"""What came of a running turn and is not on the screen yet."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from oss.turn.events import Event, Reasoning, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHORTEST_S = 0.04
+"""Between two paintings: 25 a second are smooth for text."""
+SHARE = 4
+"""A painting that takes a time is followed by this many times of rest, for keys and the engine."""
+LONGEST_S = 1.0
+
+
+class Feed:
+    """Collects events between two paintings. Pieces of text that follow each other become one.
+
+    :param wake: called, not more often than the screen can keep up with, when something came.
+    """
+
+    def __init__(self, wake: Callable[[float], None]) -> None:
+        self._wake = wake
+        self._waiting: list[Event] = []
+        self._awake = False
+        self._not_before = 0.0
+
+    def put(self, event: Event) -> None:
+        """Take an event of the turn."""
+        self._waiting.append(event)
+        if not self._awake:
+            self._awake = True
+            self._wake(max(0.0, self._not_before - time.monotonic()))
+
+    def take(self) -> list[Event]:
+        """What came since the last call."""
+        self._awake = False
+        waiting, self._waiting = self._waiting, []
+        return list(_joined(waiting))
+
+    def painted(self, took_s: float) -> None:
+        """Say how long it took to bring the last ones to the screen."""
+        rest = min(max(SHORTEST_S, took_s * SHARE), LONGEST_S)
+        self._not_before = time.monotonic() + rest
+
+
+def _joined(events: list[Event]) -> list[Event]:
+    joined: list[Event] = []
+    pieces: list[str] = []
+    kind: type[Text] | type[Reasoning] | None = None
+    for event in events:
+        if kind is not None and type(event) is not kind:
+            joined.append(kind("".join(pieces)))
+            pieces, kind = [], None
+        if isinstance(event, Text | Reasoning):
+            kind = type(event)
+            pieces.append(event.text)
+        else:
+            joined.append(event)
+    if kind is not None:
+        joined.append(kind("".join(pieces)))
+    return joined

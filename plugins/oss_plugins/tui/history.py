@@ -1,0 +1,127 @@
+"""The turns of a conversation; of a long one, the last are on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from oss_plugins.tui.turns import TurnView
+
+if TYPE_CHECKING:
+    from oss_plugins.tui.records import Record
+
+SHOWN = 16
+"""Turns on the screen: more would make each key slower."""
+
+
+class Earlier(Static):
+    """Says how many turns are above; a click brings them."""
+
+    async def on_click(self) -> None:
+        """Bring some."""
+        history = self.parent
+        if isinstance(history, History):
+            await history.show_earlier()
+
+
+class History(VerticalScroll, can_focus=False):
+    """Grows at its end, and stays there unless someone scrolls up.
+
+    :ivar conversation_id: whose turns these are.
+    """
+
+    def __init__(self, id: str) -> None:  # noqa: A002  as all widgets have it
+        super().__init__(id=id)
+        self.conversation_id: int | None = None
+        self._older: list[Record] = []
+
+    def compose(self):  # type: ignore[no-untyped-def]  # noqa: D102
+        yield Static(Content("What do you want to know?"), id="welcome")
+
+    @property
+    def views(self) -> list[TurnView]:
+        """The turns on the screen."""
+        return list(self.query_children(TurnView))
+
+    @property
+    def last(self) -> TurnView | None:
+        """The last turn."""
+        return next(reversed(self.views), None)
+
+    async def show(self, records: list[Record], conversation_id: int | None) -> None:
+        """Another conversation."""
+        self.conversation_id = conversation_id
+        cut = max(0, len(records) - SHOWN)
+        self._older = records[:cut]
+        for record in self._older:
+            record.events = []
+        async with self.batch():
+            await self.remove_children(TurnView)
+            await self.mount_all([TurnView(record) for record in records[cut:]])
+        await self._say_earlier()
+        self.anchor()
+
+    async def add(self, view: TurnView) -> None:
+        """A turn at the end."""
+        await self.mount(view)
+        await self._say_earlier()
+        self.anchor()
+
+    def prune(self) -> None:
+        """Take away the oldest, if there are too many."""
+        views = self.views
+        if len(views) > SHOWN * 2:
+            away = views[: len(views) - SHOWN]
+            self._older += [view.record for view in away]
+            self.remove_children(away)
+            self.call_next(self._say_earlier)
+
+    async def cut(self, answered: int) -> None:
+        """Take away the turns from where so many were answered."""
+        away = [v for v in self.views if v.record.before >= answered]
+        if away:
+            await self.remove_children(away)
+        while self._older and self._older[-1].before >= answered:
+            self._older.pop()
+        if not self.views and self._older:
+            await self.show_earlier()
+        await self._say_earlier()
+
+    async def show_earlier(self) -> None:
+        """Bring back some of the turns above."""
+        back, self._older = self._older[-SHOWN:], self._older[:-SHOWN]
+        for record in back:
+            record.events = record.again()
+        views = self.views
+        new = [TurnView(record) for record in back]
+        await self.mount_all(new, before=views[0] if views else None)
+        await self._say_earlier()
+
+    def step(self, view: TurnView, step: int) -> bool:
+        """The focus to a neighbour; false where there is none."""
+        views = self.views
+        at = views.index(view) + step
+        if at < 0:
+            if self._older:
+                self.run_worker(self.show_earlier())
+            return True
+        if at >= len(views):
+            return False
+        views[at].focus()
+        return True
+
+    def go_to_turn(self, turn_id: int) -> None:
+        """Bring a turn into view."""
+        for view in self.views:
+            if view.record.turn_id == turn_id:
+                self.call_after_refresh(view.focus)
+
+    async def _say_earlier(self) -> None:
+        self.query_one("#welcome").display = not self.views
+        await self.remove_children(Earlier)
+        if self._older:
+            line = f"↑ {len(self._older)} earlier turns"
+            await self.mount(Earlier(Content(line), id="earlier"), before=0)

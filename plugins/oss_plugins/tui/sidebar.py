@@ -1,0 +1,187 @@
+"""The conversations, and the search over everything that was said in them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from oss.contracts.errors import OssError
+from oss.turn.untrusted import printable
+from oss_plugins.tui.keys import bindings
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+    from oss.store import Conversation, Hit, Store
+
+LISTED = 500
+"""Conversations in the list; older ones are found by the search."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the list, and what it opens."""
+
+    conversation_id: int
+    title: str
+    turn_id: int | None = None
+
+
+class ConversationList(OptionList):
+    """The list itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("list")]
+
+    class Wanted(Message):
+        """A person wants something done with the highlighted conversation."""
+
+        def __init__(self, what: str) -> None:
+            super().__init__()
+            self.what = what
+
+    def action_rename(self) -> None:
+        """Ask for another title."""
+        self.post_message(self.Wanted("rename"))
+
+    def action_delete(self) -> None:
+        """Ask, then delete."""
+        self.post_message(self.Wanted("delete"))
+
+
+class Sidebar(Vertical):
+    """Search and list."""
+
+    class Opened(Message):
+        """A conversation is to be gone on with."""
+
+        def __init__(self, row: Row) -> None:
+            super().__init__()
+            self.row = row
+
+    class Wanted(Message):
+        """Something is to be done with a conversation."""
+
+        def __init__(self, row: Row, what: str) -> None:
+            super().__init__()
+            self.row = row
+            self.what = what
+
+    class Trouble(Message):
+        """The store cannot be read."""
+
+        def __init__(self, error: OssError) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store: Store | None = None
+        self.current: int | None = None
+        self._rows: list[Row] = []
+
+    def compose(self) -> ComposeResult:
+        yield Input(placeholder="search", compact=True)
+        yield ConversationList(markup=False)
+
+    @property
+    def list(self) -> ConversationList:
+        """The list."""
+        return self.query_one(ConversationList)
+
+    def reload(self, current: int | None) -> None:
+        """Read the store again.
+
+        :param current: the conversation that is open.
+        """
+        self.current = current
+        if self.store is None:
+            return
+        query = self.query_one(Input).value.strip()
+        try:
+            if query:
+                self._fill([_hit(hit) for hit in self.store.search(query)], "nothing found")
+            else:
+                now = time.time()
+                found = self.store.conversations(LISTED)
+                self._fill([_listed(c, now, c.id == current) for c in found], "nothing said yet")
+        except OssError as error:
+            self.post_message(self.Trouble(error))
+
+    def _fill(self, rows: list[tuple[Row, Content]], empty: str) -> None:
+        before = self.list.highlighted
+        self.list.clear_options()
+        self._rows = [row for row, _ in rows]
+        if not rows:
+            self.list.add_option(Option(Content.styled(empty, "dim"), disabled=True))
+            return
+        self.list.add_options([Option(content) for _, content in rows])
+        if before is not None:
+            self.list.highlighted = min(before, len(rows) - 1)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search as one types."""
+        event.stop()
+        self.reload(self.current)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go to the results."""
+        event.stop()
+        self.list.focus()
+        if self._rows:
+            self.list.highlighted = 0
+
+    def on_key(self, event: events.Key) -> None:
+        """Down leads from the search to the list."""
+        if event.key == "down" and isinstance(self.screen.focused, Input):
+            event.stop()
+            self.list.focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Open it."""
+        event.stop()
+        self.post_message(self.Opened(self._rows[event.option_index]))
+
+    def on_conversation_list_wanted(self, event: ConversationList.Wanted) -> None:
+        """Add which one."""
+        event.stop()
+        at = self.list.highlighted
+        if at is not None and at < len(self._rows):
+            self.post_message(self.Wanted(self._rows[at], event.what))
+
+
+def _listed(conversation: Conversation, now: float, current: bool) -> tuple[Row, Content]:
+    row = Row(conversation.id, conversation.title)
+    mark = "› " if current else "  "
+    facts = f"  {_ago(now - conversation.updated)} · {conversation.turns} turns"
+    title = printable(conversation.title)
+    return row, Content.assemble((mark + title, "bold" if current else ""), "\n", (facts, "dim"))
+
+
+def _hit(hit: Hit) -> tuple[Row, Content]:
+    row = Row(hit.conversation_id, hit.title, hit.turn_id)
+    parts: list[Content | str | tuple[str, str]] = [f"  {printable(hit.title)}"]
+    if hit.turn_id is not None:
+        parts.append("\n  ")
+        for number, piece in enumerate(" ".join(hit.excerpt.split()).split("\x02")):
+            found, end, rest = piece.partition("\x03")
+            if number == 0 or not end:
+                parts.append((printable(piece), "dim"))
+            else:
+                parts += [(printable(found), "bold underline"), (printable(rest), "dim")]
+    return row, Content.assemble(*parts)
+
+
+def _ago(seconds: float) -> str:
+    for size, unit in ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return "now"
