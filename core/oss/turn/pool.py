@@ -34,6 +34,7 @@ class Loaded:
 
     :ivar users: requests that hold it.
     :ivar need: bytes of memory it was estimated to take; 0 where unknown.
+    :ivar engine: once it is open.
     :ivar retired: gets no new requests, and goes when the last one ends.
     """
 
@@ -45,6 +46,7 @@ class Loaded:
     since: float = field(default_factory=time.time)
     retired: bool = False
     timer: asyncio.TimerHandle | None = None
+    engine: Engine | None = None
 
     def retire(self) -> None:
         """Give it no new requests."""
@@ -103,7 +105,7 @@ class EnginePool:
         loaded = await self._take(spec)
         try:
             try:
-                engine = await loaded.keeper.engine()
+                engine = loaded.engine = await loaded.keeper.engine()
             except Exception:
                 loaded.retired = True
                 raise
