@@ -66,13 +66,12 @@ def words(text: str) -> Iterator[str]:
     for match in _WORD.finditer(text.lower()):
         word = match.group()
         if word.isascii():
-            if "_" in word:
-                parts = [part for part in word.split("_") if part]
-                if len(parts) > 1:
-                    yield from parts
-                elif parts:
-                    word = parts[0]
-            if len(word) <= LONGEST_WORD and word != "_":
+            parts = word.split("_") if "_" in word else []
+            if len(parts := [part for part in parts if part]) > 1:
+                yield from parts
+            elif "_" in word:
+                word = "".join(parts)
+            if 0 < len(word) <= LONGEST_WORD:
                 yield word
         elif _UNSPACED.match(word):
             yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
