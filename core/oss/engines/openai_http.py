@@ -93,6 +93,11 @@ class OpenAIClient:
         async with self._exchange("POST", path, body) as response:
             return await self._json(response)
 
+    async def tell(self, path: str, body: Mapping[str, Any]) -> None:
+        """Send JSON; what a success comes with is not read. Errors as :meth:`get`."""
+        async with self._exchange("POST", path, body):
+            pass
+
     async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Send JSON, yield the events of the answer up to its ``[DONE]``.
 

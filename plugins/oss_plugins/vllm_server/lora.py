@@ -46,7 +46,7 @@ class ManagedAdapters(NamedAdapters):
         async with self._lock:
             if name not in self._loaded:
                 copy = self._copy(adapter, scale)
-                await self._client.post(
+                await self._client.tell(
                     "load_lora_adapter", {"lora_name": name, "lora_path": str(copy)}
                 )
                 self._loaded.add(name)
