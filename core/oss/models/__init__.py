@@ -1,19 +1,26 @@
-"""Models: names, sources, headers, memory, what is here."""
+"""Models: names, sources, headers, memory, what is here.
+
+Names are imported when they are first used: choosing a model needs no code that fetches one.
+"""
 
 from __future__ import annotations
 
-from oss.models.choose import Choice, choose_model
-from oss.models.digest import weights_hash
-from oss.models.facts import ModelFacts, inspect_model
-from oss.models.memory import (
-    MachineMemory,
-    MemoryNeed,
-    estimate_memory,
-    fitting_context,
-    machine_memory,
-)
-from oss.models.pull import pull_model
-from oss.models.resolve import list_models, resolve_model
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oss.models.choose import Choice, choose_model
+    from oss.models.digest import weights_hash
+    from oss.models.facts import ModelFacts, inspect_model
+    from oss.models.memory import (
+        MachineMemory,
+        MemoryNeed,
+        estimate_memory,
+        fitting_context,
+        machine_memory,
+    )
+    from oss.models.pull import pull_model
+    from oss.models.resolve import list_models, resolve_model
 
 __all__ = [
     "Choice",
@@ -30,3 +37,27 @@ __all__ = [
     "resolve_model",
     "weights_hash",
 ]
+
+_MODULES = {
+    "Choice": "choose",
+    "choose_model": "choose",
+    "weights_hash": "digest",
+    "ModelFacts": "facts",
+    "inspect_model": "facts",
+    "MachineMemory": "memory",
+    "MemoryNeed": "memory",
+    "estimate_memory": "memory",
+    "fitting_context": "memory",
+    "machine_memory": "memory",
+    "pull_model": "pull",
+    "list_models": "resolve",
+    "resolve_model": "resolve",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -54,6 +54,8 @@ class Documents:
         :raises ConfigError: unknown, not installed, or a wrong option.
         :raises UsageError: ``where`` cannot be read.
         """
+        if table.name is None and not own:
+            return None
         import msgspec
 
         from oss.retrieval.filters import parse_filter

@@ -143,6 +143,8 @@ def _adapters(
     profile: Profile, given: Sequence[AdapterRef], formats: Sequence[Format]
 ) -> tuple[AdapterRef, ...]:
     """Those of the profile and those given, in the form that the backend opens."""
+    if not profile.adapter and not given:
+        return ()
     from oss.adapters import locate, shown_to
 
     refs = [locate(table.path, table.name, table.scale) for table in profile.adapter]
