@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.store import SparseVector
 from oss.retrieval.extras import needs_extra
+from oss.retrieval.stop_words import STOP_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 K1 = 1.2
 B = 0.75
 LONGEST_WORD = 40
-START_AVERAGE = 120.0
+START_AVERAGE = 80.0
 """Words per chunk until a collection has its own: what the default chunker comes to."""
 
 SNOWBALL = {
@@ -98,7 +99,10 @@ def _stemmer(language: str) -> Callable[[str], str]:
 
 
 @lru_cache(maxsize=300_000)
-def _place(word: str, language: str) -> int:
+def _place(word: str, language: str) -> int | None:
+    """Where a word stands in the vectors; ``None`` for a stop word."""
+    if word in STOP_WORDS.get(language, ()):
+        return None
     with needs_extra("retrieval"):
         import mmh3
     return abs(mmh3.hash(_stemmer(language)(word)))
@@ -124,8 +128,9 @@ def document_vector(
     length = 0
     for word in words(text):
         place = _place(word, _language_of(word, language))
-        counts[place] = counts.get(place, 0) + 1
-        length += 1
+        if place is not None:
+            counts[place] = counts.get(place, 0) + 1
+            length += 1
     norm = K1 * (1 - B + B * length / (average_length or START_AVERAGE))
     return SparseVector(
         tuple(counts), tuple(count * (K1 + 1) / (count + norm) for count in counts.values())
@@ -142,10 +147,11 @@ def query_vector(text: str, languages: Iterable[str] = ("en",)) -> SparseVector:
         script = _script(word)
         fitting = [code for code in known if _SCRIPT_OF.get(code, "latin") == script]
         for language in fitting or [_FIRST_OF[script]]:
-            places[_place(word, language)] = None
+            if (place := _place(word, language)) is not None:
+                places[place] = None
     return SparseVector(tuple(places), (1.0,) * len(places))
 
 
-def length_of(text: str) -> int:
+def length_of(text: str, language: str = "en") -> int:
     """Words of a text as BM25 counts them."""
-    return sum(1 for _ in words(text))
+    return sum(_place(word, _language_of(word, language)) is not None for word in words(text))

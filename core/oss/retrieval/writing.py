@@ -174,7 +174,7 @@ class CollectionWriter:
                 "end": chunk.span[1],
                 "sha256": digest,
                 "language": language,
-                "words": length_of(chunk.search_text),
+                "words": length_of(chunk.search_text, language),
             }
             if chunk.heading:
                 metadata["heading"] = " > ".join(chunk.heading)
