@@ -14,7 +14,7 @@ from oss.contracts.chat import Delta, Timings
 from oss.contracts.errors import BackendError, CapabilityError
 from oss.contracts.messages import ToolSpec
 from oss.contracts.wire import tool_to_wire
-from oss.engines.calling import CallingEngine
+from oss.engines.calling import CallingEngine, template_variables
 from oss.engines.openai_dialect import count_tokens
 from oss.engines.openai_http import ServerRefusedError
 from oss.engines.openai_wire import ChunkReader, message_json, request_json, schema_json, tools_json
@@ -83,14 +83,19 @@ class OpenAIEngine(CallingEngine):
             self._known(Capability.LOGPROBS)
         if request.tools and self._abilities["tools"] is None:
             await self._ask_for_a_call()
-        told = request.tools and not self.native_tools and request.tool_choice != "auto"
-        if request.json_schema is not None or told:
+        demanded = bool(request.tools) and request.tool_choice not in ("auto", "none")
+        if request.json_schema is not None or (demanded and not self._calls_natively(request)):
             await self._ask_for_a_schema()
 
     @property
     def native_tools(self) -> bool:  # type: ignore[override]
         """Whether the server turns calls into ``tool_calls``; believed until asked."""
         return self._abilities["tools"] is not False
+
+    @property
+    def native_demands(self) -> bool:  # type: ignore[override]
+        """llama-server's ``required`` lets a model talk before it calls."""
+        return self.model.kind != "llama-server"
 
     async def body(self, request: ChatRequest) -> dict[str, Any]:
         """What is sent; a backend adds what its own kind of server knows."""
@@ -100,10 +105,7 @@ class OpenAIEngine(CallingEngine):
         if self.model.kind == "llama-server" and request.logprobs == 0:
             body["top_logprobs"] = 1  # 0 reports nothing at all there
         if self.model.kind == "llama-server" and request.effort is not None:
-            body["chat_template_kwargs"] = {
-                "reasoning_effort": request.effort,
-                "enable_thinking": request.effort != "none",
-            }
+            body["chat_template_kwargs"] = template_variables(request.effort)
         return body
 
     async def count_tokens(

@@ -9,6 +9,7 @@ import jinja2
 
 from oss.contracts.errors import BackendError, ModelError
 from oss.contracts.wire import message_to_wire, tool_to_wire
+from oss.engines.calling import template_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,18 +34,13 @@ def prompt_ids(
             "the model has no chat template: it was not made to converse",
             hint="use its instruction-tuned sibling",
         )
-    variables: dict[str, Any] = {}
-    if effort is not None:
-        # gpt-oss knows three degrees, others on and off; templates ignore what they do not know.
-        degree = {"none": "low", "minimal": "low"}.get(effort, effort)
-        variables = {"reasoning_effort": degree, "enable_thinking": effort != "none"}
     try:
         found = tokenizer.apply_chat_template(
             [_message(message) for message in messages],
             tools=[tool_to_wire(tool) for tool in tools] or None,
             add_generation_prompt=True,
             return_dict=True,
-            **variables,
+            **template_variables(effort),
         )
     except jinja2.TemplateError as error:
         raise BackendError(f"the model's chat template refuses the messages: {error}") from error

@@ -149,7 +149,7 @@ class LlamaPythonEngine(LlamaCppEngine):
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
     ) -> int:
         """Tokens of the prompt that these messages make."""
-        messages, tools = self._prompt(messages, tools)
+        messages, tools = self._shown(messages, tools)
         return len(self._model.tokenize(self._template.render(messages, tools, None)))
 
     async def close(self) -> None:

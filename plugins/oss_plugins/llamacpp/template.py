@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import BackendError, ModelError
 from oss.contracts.wire import message_to_wire, tool_to_wire
-from oss_plugins.llamacpp.engine import template_variables
+from oss.engines.calling import template_variables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,6 +17,7 @@ from oss.contracts.backend import Capability, EngineInfo
 from oss.contracts.errors import BackendError, ContextOverflowError, ModelError, UsageError
 from oss.contracts.wire import message_to_wire, tool_to_wire
 from oss.engines.bridge import ThreadStream
+from oss.engines.calling import template_variables
 from oss.engines.loopback import LoopbackClient
 from oss.engines.openai_wire import chunk_delta, request_json
 from oss.engines.thinking import knows_thinking, opens_thinking, parted
@@ -24,7 +25,6 @@ from oss_plugins.llamacpp.engine import (
     CAPABILITIES,
     LlamaCppEngine,
     UnreadableAnswerError,
-    template_variables,
 )
 from oss_plugins.llamacpp.signals import keep_signal_handlers
 from oss_plugins.llamacpp.stderr import captured_stderr
@@ -161,7 +161,7 @@ class XllamaEngine(LlamaCppEngine):
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
     ) -> int:
         """Tokens of the prompt that these messages make."""
-        messages, tools = self._prompt(messages, tools)
+        messages, tools = self._shown(messages, tools)
         body: Json = {"messages": [message_to_wire(message) for message in messages]}
         if tools:
             body["tools"] = [tool_to_wire(tool) for tool in tools]

@@ -40,7 +40,7 @@ class ManagedEngine(OpenAIEngine):
         self._server = server
         self._adapter_refs = tuple(adapters)
         self._options = options
-        self._native = native_tools
+        self._parses_calls = native_tools
         self._starting = asyncio.Lock()
         self._adapters: ManagedAdapters | None = None
 
@@ -56,7 +56,7 @@ class ManagedEngine(OpenAIEngine):
         self.client = client
         model = await find_model(client, self.info.model)
         known = Abilities(None)
-        known["tools"], known["json_schema"] = self._native, True
+        known["tools"], known["json_schema"] = self._parses_calls, True
         details = {"url": self._server.url, "server": "vllm", "started": "by oss"}
         super().__init__(
             replace(self.info, context=model.context, details=details), client, model, known

@@ -75,6 +75,6 @@ def test_a_call_of_its_own_choice_is_no_text(opened: Opened) -> None:
 
 
 def test_the_prompt_has_the_tools_in_the_models_own_form(opened: Opened) -> None:
-    assert opened.engine._native_tools  # type: ignore[attr-defined]
+    assert opened.engine.native_tools  # type: ignore[attr-defined]
     found = opened.ask(CAPITAL, Sampling(temperature=0, max_tokens=4), tools=(WEATHER,))
     assert found.usage.prompt_tokens == opened.count(CAPITAL, (WEATHER,))
