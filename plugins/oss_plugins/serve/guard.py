@@ -98,7 +98,7 @@ def _host(header: str) -> str:
 
 def _same(header: str, key: str) -> bool:
     kind, _, given = header.partition(" ")
-    right = hmac.compare_digest(given.strip().encode(), key.encode())
+    right = hmac.compare_digest(given.strip().encode("latin-1"), key.encode())
     return kind.lower() == "bearer" and right
 
 
