@@ -10,6 +10,7 @@ import click
 from oss.cli.docs_add import add
 from oss.cli.docs_search import search
 from oss.cli.docs_store import collections, open_place, store_options
+from oss.cli.docs_sync import sync
 
 if TYPE_CHECKING:
     from oss.contracts.store import CollectionSettings
@@ -25,6 +26,7 @@ def docs() -> None:
 
 
 docs.add_command(add)
+docs.add_command(sync)
 docs.add_command(search)
 
 
@@ -118,11 +120,13 @@ def rm(
 ) -> None:
     """Remove sources from a collection, or the whole collection when none are named.
 
-    Only the index is touched, never the files themselves.
+    Only the index is touched, never the files themselves: what 'oss docs sync' still finds comes
+    back with it (oss docs sync --forget PATH).
     """
     from oss.contracts.errors import UsageError
     from oss.contracts.filters import OneOf
     from oss.retrieval.filters import parse_filter
+    from oss.retrieval.indexing.manifest import forget_collection, forget_sources
 
     if sources and where:
         raise UsageError("name sources or give --where, not both")
@@ -131,6 +135,7 @@ def rm(
         place.store.settings(name)
         _confirm(f"Remove the collection '{name}' and its whole index?", yes)
         place.store.drop(name)
+        forget_collection(place.store, name)
         click.echo(f"removed collection '{name}'", err=True)
         return
     condition = parse_filter(where) if where else OneOf("source", sources)
@@ -140,9 +145,11 @@ def rm(
                 f"collection '{name}' has no source '{missing[0]}'",
                 hint=f"oss docs show {name} --sources",
             )
-        ids = [point.id for point in collection.scroll(condition)]
+        points = list(collection.scroll(condition))
+        ids = [point.id for point in points]
         if ids:
             _confirm(f"Remove {len(ids)} chunks from '{name}'?", yes)
+            forget_sources(place.store, name, {point.metadata["source"] for point in points})
             collection.delete(ids)
             collection.flush()
     click.echo(f"removed {len(ids)} chunks from '{name}'", err=True)

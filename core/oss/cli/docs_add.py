@@ -1,111 +1,112 @@
-"""``oss docs add``: index text and Markdown files."""
+"""``oss docs add``: index files, folders, patterns, a list of paths, or a text from stdin."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from oss.cli.docs_store import Place, collections, open_place, store_options
+from oss.cli.docs_store import collections, open_place, store_options
 
 if TYPE_CHECKING:
-    from oss.contracts.retriever import Embedder
-    from oss.contracts.store import Collection
-    from oss.retrieval.writing import ChunkedDocument
-
-_SUFFIXES = {".txt", ".md", ".markdown", ".rst"}
+    from oss.retrieval.indexing.roots import Root, Rules
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1)
 @click.option("--to", "name", required=True, shell_complete=collections, help="The collection.")
+@click.option(
+    "--from-list",
+    type=click.File("rb"),
+    help="A file with further paths, one a line or parted by NUL; '-' is stdin.",
+)
+@click.option("--name", "title", help="What to call a text from stdin; 'stdin' if left out.")
 @click.option("--embedder", help="For a new collection; chosen by language if left out.")
+@click.option("--words", type=click.IntRange(20, 2000), help="Words per chunk of a new collection.")
+@click.option("--exclude", multiple=True, help="Leave out what this matches, as .gitignore does.")
+@click.option("--no-gitignore", is_flag=True, help="Take what .gitignore leaves out.")
+@click.option("--hidden", is_flag=True, help="Take names that begin with a dot.")
+@click.option("--follow", is_flag=True, help="Follow links to files and folders.")
+@click.option(
+    "--max-size", type=click.FloatRange(min=0, min_open=True), default=100, show_default=True,
+    help="Skip larger files, in MB.",
+)  # fmt: skip
+@click.option("--loader", multiple=True, help="Read a suffix with a loader: .log=text.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when files were skipped.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @store_options
 def add(
-    paths: tuple[Path, ...],
+    paths: tuple[str, ...],
     name: str,
+    from_list: BinaryIO | None,
+    title: str | None,
     embedder: str | None,
+    words: int | None,
+    exclude: tuple[str, ...],
+    no_gitignore: bool,
+    hidden: bool,
+    follow: bool,
+    max_size: float,
+    loader: tuple[str, ...],
+    strict: bool,
+    as_json: bool,
     profile: str | None,
     store: str | None,
     url: str | None,
-) -> None:
-    """Add files and folders to a collection, which is made if it is not there."""
-    import asyncio
+) -> int:
+    """Add files and folders to a collection, which is made if it is not there.
 
-    place = open_place(profile, store, url)
-    documents = [_read(file) for path in paths for file in _files(path)]
-    counts = asyncio.run(_add(place, name, embedder, documents))
-    click.echo(f"{counts[0]} chunks embedded, {counts[1]} unchanged, in '{name}'", err=True)
-
-
-async def _add(
-    place: Place, name: str, embedder: str | None, documents: list[ChunkedDocument]
-) -> tuple[int, int]:
-    from oss.retrieval.writing import CollectionWriter
-
-    collection, made = await _open(place, name, embedder, documents)
-    with collection:
-        writer = CollectionWriter(collection, made)
-        written = await writer.write(documents)
-        await writer.finish()
-    return sum(w.embedded for w in written), sum(w.kept for w in written)
-
-
-async def _open(
-    place: Place, name: str, wanted: str | None, documents: list[ChunkedDocument]
-) -> tuple[Collection, Embedder]:
-    from oss.cli.progress import transfer_progress
+    PATHS are files, folders, patterns in quotes ('docs/**/*.md'), or '-' for a text on stdin.
+    They are remembered: 'oss docs sync' brings the collection up to date with them. Unchanged
+    files cost nothing, and text that is known is not embedded again.
+    """
+    from oss.cli.docs_indexing import Task
+    from oss.cli.docs_report import finish
     from oss.contracts.errors import UsageError
-    from oss.retrieval.chunking import chunker_name
-    from oss.retrieval.language import language_of, most_frequent
-    from oss.retrieval.opening import (
-        best_embedder,
-        embedder_of,
-        new_settings,
-        open_embedder,
-        unfit_languages,
+    from oss.retrieval.indexing.roots import Rules, parse_root
+
+    rules = Rules(
+        exclude=exclude,
+        gitignore=not no_gitignore,
+        hidden=hidden,
+        follow=follow,
+        largest=int(max_size * 2**20),
+        loaders=_loaders(loader),
     )
-
-    languages = most_frequent(
-        (language_of("\n".join(c.text for c in d.chunks[:20])) for d in documents if d.chunks),
-        share=0.1,
-    )
-    exists = place.store.exists(name)
-    if exists:
-        settings = place.store.settings(name)
-        made = embedder_of(place.plugins, settings)
-        if wanted and wanted != settings.embedder:
-            raise UsageError(
-                f"collection '{name}' was made with embedder '{settings.embedder}'",
-                hint="add to another collection, or remove this one first: oss docs rm",
-            )
-    else:
-        made = open_embedder(place.plugins, wanted or best_embedder(languages))
-    with transfer_progress() as progress:
-        await made.prepare(progress)
-    if unfit := unfit_languages(made, languages):
-        click.echo(
-            f"warning: embedder '{made.name}' was not made for: {', '.join(unfit)}; "
-            "a collection of its own with --embedder multilingual finds better",
-            err=True,
-        )
-    if exists:
-        return place.store.open(name), made
-    return place.store.create(name, await new_settings(made, {}, chunker_name())), made
+    roots = [parse_root(path, rules) for path in paths if path != "-"]
+    if from_list:
+        roots += _listed(from_list.read(), rules)
+    if not roots and "-" not in paths:
+        raise UsageError("name at least one file or folder", hint="oss docs add PATH --to NAME")
+    text = sys.stdin.buffer.read() if "-" in paths else None
+    place = open_place(profile, store, url)
+    task = Task(place.store, place.plugins, name)
+    report = task.add(roots, embedder=embedder, words=words, text=text, title=title or "stdin")
+    return finish([report], as_json=as_json, strict=strict)
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
+def _loaders(given: tuple[str, ...]) -> dict[str, str]:
+    """``.log=text`` as a table."""
+    from oss.contracts.errors import UsageError
+
+    table = {}
+    for pair in given:
+        suffix, equals, name = pair.partition("=")
+        if not (suffix.startswith(".") and equals and name):
+            raise UsageError(f"--loader '{pair}' is not of the form .SUFFIX=LOADER")
+        table[suffix.lower()] = name
+    return table
 
 
-def _read(file: Path) -> ChunkedDocument:
-    from oss.retrieval.chunking import blocks_of, pack
-    from oss.retrieval.writing import ChunkedDocument
+def _listed(data: bytes, rules: Rules) -> list[Root]:
+    """The paths of a list; those that are not there are told at the end, with the other files
+    that could not be read.
+    """
+    import os
 
-    text = file.read_text(encoding="utf-8", errors="replace")
-    markdown = file.suffix.lower() != ".txt"
-    chunks = pack(blocks_of(text, markdown=markdown))
-    return ChunkedDocument(str(file), chunks, {"format": file.suffix.lower().lstrip(".")})
+    from oss.retrieval.indexing.roots import Root
+
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    paths = (os.fsdecode(line.strip(b"\r")) for line in lines if line.strip())
+    return [Root(os.path.abspath(os.path.expanduser(path)), "", rules) for path in paths]  # noqa: PTH100, PTH111

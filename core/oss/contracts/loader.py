@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +31,7 @@ class Loader(ABC):
 
     The suffixes it reads (``.pdf``, in lower case) are the ``capabilities`` of its descriptor.
     Nothing in a file may make it reach the network, run anything, or use memory without bound.
-
-    :cvar version: counted up when it begins to give something else for the same bytes; files
-        indexed by an older one are then read again.
     """
-
-    version: ClassVar[int] = 1
 
     @abstractmethod
     def load(self, data: bytes, name: str) -> Loaded:

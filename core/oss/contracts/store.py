@@ -184,10 +184,13 @@ class VectorStore(ABC):
     Constructed with ``folder``, where collections of this machine lie (one folder each, by
     name; a store on a server may leave it alone), and the validated options of its descriptor,
     as keywords.
+
+    :ivar address: where the collections are; empty for folders of this machine.
     """
 
     name: ClassVar[str]
     features: ClassVar[frozenset[StoreFeature]]
+    address: str = ""
 
     @abstractmethod
     def list(self) -> Iterable[str]:

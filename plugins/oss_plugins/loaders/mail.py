@@ -72,7 +72,8 @@ def _add(blocks: BlockList, message: EmailMessage, number: int | None = None) ->
         names = []
     if any(names):
         lines.append(f"Attachments: {', '.join(filter(None, names))}")
-    blocks.add("\n".join(lines), heading, message=number)
+    # Alone, so that two messages never share a chunk.
+    blocks.add("\n".join(lines), heading, alone=True, message=number)
     body = message.get_body(("plain", "html"))
     if body is None:
         return

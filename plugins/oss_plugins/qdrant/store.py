@@ -37,6 +37,7 @@ class QdrantStore(VectorStore):
         timeout: int = 30,
     ) -> None:
         self.folder = folder
+        self.address = f"{url} {prefix}".strip() if url else ""
         self._server: Server | None = None
         if url:
             from oss_plugins.qdrant.server import Server

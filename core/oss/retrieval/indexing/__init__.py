@@ -1,0 +1,1 @@
+"""From files to a collection: what changed is read, cut, embedded and written, and nothing else."""
