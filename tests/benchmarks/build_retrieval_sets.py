@@ -8,11 +8,13 @@ FOLDER/NAME.json: ``{"passages": {id: text}, "questions": [[question, [ids that 
     faq   questions of the FAQs of Python, Perl and Debian; their answers without the headings,
           among passages of Python's and Perl's manuals
     man   one-line summaries of manual pages; their descriptions
-    doc   first sentences of docstrings of the standard library; the rest of each
+    doc   first sentences of docstrings of the standard library; the rest of each (the set
+          depends on the version of Python that runs this)
     rus   one-line summaries of manual pages in Russian; their descriptions
 
 Nothing is labelled by hand: an answer is what its author wrote under the question. A question is
-never part of the text that answers it.
+never part of the text that answers it, and what two pages say of themselves in the same words is
+left out.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,7 +119,7 @@ def debian_faq(root: Path) -> Iterator[tuple[str, str]]:
 def man(root: Path) -> Set:
     pages = {}
     for file in sorted(root.rglob("usr/share/man/man*/*.gz")):
-        if page := read_page(file, "NAME", "DESCRIPTION"):
+        if not file.is_symlink() and (page := read_page(file, "NAME", "DESCRIPTION")):
             pages.setdefault(file.name, page)
     return pages_set(pages, PASSAGES["man"], QUESTIONS["man"])
 
@@ -124,13 +127,16 @@ def man(root: Path) -> Set:
 def rus(root: Path) -> Set:
     pages = {}
     for file in sorted(root.rglob("usr/share/man/ru/man*/*.gz")):
-        if page := read_page(file, "ИМЯ|НАЗВАНИЕ|NAME", "ОПИСАНИЕ"):
+        if not file.is_symlink() and (page := read_page(file, "ИМЯ|НАЗВАНИЕ", "ОПИСАНИЕ")):
             pages.setdefault(file.name, page)
     return pages_set(pages, len(pages), len(pages))
 
 
 def pages_set(pages: dict[str, tuple[str, str]], passages: int, questions: int) -> Set:
     names = sorted(pages)
+    for part in (0, 1):  # aliases of a page, and pages that say the same of themselves
+        counts = Counter(page[part] for page in pages.values())
+        names = [name for name in names if counts[pages[name][part]] == 1]
     random.Random(1).shuffle(names)
     names = names[:passages]
     return (
@@ -154,8 +160,7 @@ def read_page(file: Path, name: str, description: str) -> tuple[str, str] | None
 
 
 def doc(root: Path) -> Set:  # noqa: ARG001
-    passages: dict[str, str] = {}
-    questions = []
+    found = {}
     library = Path(sysconfig.get_paths()["stdlib"])
     skip = {"test", "tests", "idlelib", "site-packages", "lib2to3", "turtledemo"}
     for file in sorted(library.rglob("*.py")):
@@ -171,12 +176,10 @@ def doc(root: Path) -> Set:  # noqa: ARG001
             text = ast.get_docstring(node) or ""
             sentence, _, rest = text.partition("\n\n")
             sentence = re.split(r"(?<=\.)\s", " ".join(sentence.split()))[0]
-            if len(sentence.split()) < 4 or len(rest.split()) < 20 or rest in passages.values():
-                continue
-            name = f"{file.relative_to(library)}:{node.lineno}"
-            passages[name] = " ".join(rest.split()[:170])
-            questions.append((sentence, [name]))
-    return passages, questions
+            if len(sentence.split()) >= 4 and len(rest.split()) >= 20:
+                name = f"{file.relative_to(library)}:{node.lineno}"
+                found[name] = (sentence, " ".join(rest.split()[:170]))
+    return pages_set(found, len(found), len(found))
 
 
 def plain_rst(text: str) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oss.cli.docs_add import add
+from oss.cli.docs_eval import evaluate
+from oss.cli.docs_move import backup, export, migrate, restore
 from oss.cli.docs_search import search
 from oss.cli.docs_store import collections, open_place, store_options
 from oss.cli.docs_sync import sync
@@ -28,6 +30,8 @@ def docs() -> None:
 docs.add_command(add)
 docs.add_command(sync)
 docs.add_command(search)
+for command in (evaluate, export, backup, restore, migrate):
+    docs.add_command(command)
 
 
 @docs.command("list")

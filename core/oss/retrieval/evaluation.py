@@ -113,7 +113,8 @@ def _score(ranks: Sequence[int | None], times: Sequence[float]) -> Score:
 def report_rows(scores: Mapping[str, Score]) -> list[tuple[str, ...]]:
     """A heading and one row per method, for people."""
     rows: list[tuple[str, ...]] = [
-        ("method", "recall@1", "recall@5", "recall@10", "MRR@10", "p50 ms")]
+        ("method", "recall@1", "recall@5", "recall@10", "MRR@10", "p50 ms")
+    ]
     for name, score in scores.items():
         numbers = (score.recall_1, score.recall_5, score.recall_10, score.mrr)
         rows.append((name, *(f"{number:.3f}" for number in numbers), f"{score.p50_ms:.1f}"))
