@@ -70,7 +70,6 @@ class CitationFilter:
             mark = self._checked(match.group())
             if mark:
                 passed.append(mark)
-                self._before = " "
             elif passed and passed[-1] == " " and text[match.end() : match.end() + 1] in ".,;:!? ":
                 passed.pop()  # no space left over where the mark was
             position = match.end()
@@ -80,7 +79,9 @@ class CitationFilter:
         numbers = [int(found) for found in _NUMBER.findall(mark)]
         known = [number for number in numbers if 1 <= number <= len(self.passages)]
         self.cited += [n for n in dict.fromkeys(known) if n not in self.cited]
-        if len(known) == len(numbers) or self._before.isalnum() or self._before in "_)]":
+        index = len(known) < len(numbers) and (self._before.isalnum() or self._before in "_)]")
+        self._before = "]" if index else " "
+        if index or len(known) == len(numbers):
             return mark
         self.removed.append(mark)
         return f"[{', '.join(map(str, known))}]" if known else ""
