@@ -1,4 +1,4 @@
-"""Reads training files: JSONL, JSON, CSV, Parquet, plain text, a Hugging Face dataset on disk."""
+"""Turns files into rows, and keeps each row's record for those who write it again."""
 
 from __future__ import annotations
 
@@ -8,24 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import UsageError
 from oss.data.formats import RowError, parse
-from oss.data.rows import Fault, Origin, Text
+from oss.data.rows import Fault
+from oss.data.sources import read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from oss.data.rows import Row
-
-SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".txt": "text",
-    ".md": "text",
-}
+    from oss.data.rows import Origin, Row
 
 
 @dataclass(frozen=True)
@@ -40,6 +30,20 @@ class Dataset:
     faults: tuple[Fault, ...]
     files: tuple[str, ...]
     digest: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """A row, or what is wrong with it, beside what the file says.
+
+    :param record: the row as its file has it; ``None`` where that cannot be read.
+    :param raw: the record's JSON as it stands in the file, where it is one.
+    """
+
+    origin: Origin
+    row: Row | Fault
+    record: Mapping[str, Any] | None = None
+    raw: bytes | None = None
 
 
 def read(paths: Sequence[Path]) -> Dataset:
@@ -80,156 +84,25 @@ def read_file(path: Path) -> Iterator[Row | Fault]:
 
     :raises UsageError: the file is absent, unreadable, or of a type that is not known.
     """
-    if not path.exists():
-        raise UsageError(f"no such file: {path}")
-    kind = "dataset" if path.is_dir() else SUFFIXES.get(path.suffix.lower())
-    if kind is None:
-        raise UsageError(
-            f"{path}: files of type '{path.suffix}' are not read",
-            hint=f"known: {', '.join(SUFFIXES)}, and folders saved by the `datasets` library",
-        )
-    records = {
-        "jsonl": _jsonl,
-        "json": _json,
-        "csv": _csv,
-        "parquet": _parquet,
-        "text": _text,
-        "dataset": _dataset,
-    }[kind]
-    try:
-        for origin, record in records(path):
-            if isinstance(record, Fault):
-                yield record
-                continue
-            try:
-                yield record if isinstance(record, Text) else parse(record, origin)
-            except RowError as error:
-                yield Fault(origin, error.code, str(error))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from error
+    return (item.row for item in read_items(path))
 
 
-def _decode(raw: bytes, origin: Origin) -> Any:
-    import msgspec
+def read_items(path: Path, encoding: str = "utf-8") -> Iterator[Item]:
+    """The rows of one file with their records, in order.
 
-    try:
-        return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Fault(origin, "syntax", f"not JSON: {error}")
-
-
-def _jsonl(path: Path) -> Iterator[tuple[Origin, Any]]:
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            line = raw.removeprefix(b"\xef\xbb\xbf").strip()
-            if line:
-                origin = Origin(str(path), number)
-                yield origin, _decode(line, origin)
-
-
-def _json(path: Path) -> Iterator[tuple[Origin, Any]]:
-    raw = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    whole = _decode(raw, Origin(str(path), 1))
-    if isinstance(whole, Fault):
-        position = whole.message.rpartition("byte ")[2].rstrip(")")
-        line = raw.count(b"\n", 0, int(position)) + 1 if position.isdigit() else 1
-        origin = Origin(str(path), line)
-        yield origin, Fault(origin, "syntax", whole.message)
-        return
-    if isinstance(whole, dict):  # {"data": [...]}, {"train": [...]}, or one row
-        lists = [value for value in whole.values() if isinstance(value, list)]
-        wrapped = len(whole) == 1 and lists and "messages" not in whole
-        whole = lists[0] if wrapped and "conversations" not in whole else [whole]
-    if not isinstance(whole, list):
-        origin = Origin(str(path), 1)
-        yield origin, Fault(origin, "shape", f"is {type(whole).__name__}, not a list of rows")
-        return
-    for number, record in enumerate(whole, 1):
-        yield Origin(str(path), number, "row"), record
-
-
-def _csv(path: Path) -> Iterator[tuple[Origin, Any]]:
-    import csv
-
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    line = 1
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter)
-            line = reader.line_num + 2
-            for record in reader:
-                origin = Origin(str(path), line)
-                line = reader.line_num + 1
-                if None in record or None in record.values():
-                    yield origin, Fault(origin, "columns", "has more or fewer cells than the head")
-                else:
-                    yield origin, {key: _cell(key, value) for key, value in record.items()}
-    except (UnicodeDecodeError, csv.Error) as error:
-        origin = Origin(str(path), line)
-        yield origin, Fault(origin, "syntax", f"not CSV in UTF-8: {error}")
-
-
-def _cell(key: str, value: str) -> Any:
-    """A cell of a column that holds lists in every other format is JSON text."""
-    if key in {"messages", "conversations", "tools"} and value.startswith("["):
-        import msgspec
-
+    :param encoding: of JSONL, CSV and text.
+    :raises UsageError: the file is absent, unreadable, or of a type that is not known.
+    """
+    for found in read_records(path, encoding):
+        origin, value = found.origin, found.value
+        if isinstance(value, Fault):
+            yield Item(origin, value)
+            continue
+        record = value if isinstance(value, dict) else None
         try:
-            return msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            return value  # the row's format reports it
-    if key == "label" and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    return value
-
-
-def _parquet(path: Path) -> Iterator[tuple[Origin, Any]]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(
-            f"{path}: reading Parquet needs 'pyarrow'", hint="pip install 'oss-workbench[train]'"
-        ) from error
-    try:
-        table = parquet.ParquetFile(path)
-        number = 0
-        for batch in table.iter_batches(1024):
-            for record in batch.to_pylist():
-                number += 1
-                yield Origin(str(path), number, "row"), _without_nulls(record)
-    except pa.ArrowException as error:
-        origin = Origin(str(path), 1, "row")
-        yield origin, Fault(origin, "syntax", f"not Parquet: {str(error).splitlines()[0]}")
-
-
-def _without_nulls(record: dict[str, Any]) -> dict[str, Any]:
-    """Columns that a row does not have are null in Arrow; here they are absent."""
-    return {key: value for key, value in record.items() if value is not None}
-
-
-def _dataset(path: Path) -> Iterator[tuple[Origin, Any]]:
-    if not (path / "dataset_info.json").exists():
-        hint = "give a file, or a folder saved with `Dataset.save_to_disk`"
-        if (path / "dataset_dict.json").exists():
-            hint = f"give one of its parts: {path}/train"
-        raise UsageError(f"{path}: not a dataset folder", hint=hint)
-    try:
-        import datasets
-    except ImportError as error:
-        raise UsageError(
-            f"{path}: reading it needs 'datasets'", hint="pip install 'oss-workbench[train]'"
-        ) from error
-    for number, record in enumerate(datasets.load_from_disk(str(path)), 1):
-        yield Origin(str(path), number, "row"), _without_nulls(record)
-
-
-def _text(path: Path) -> Iterator[tuple[Origin, Any]]:
-    origin = Origin(str(path), 1)
-    try:
-        yield origin, Text(path.read_text(encoding="utf-8-sig"), origin)
-    except UnicodeDecodeError as error:
-        yield origin, Fault(origin, "syntax", f"not UTF-8: {error.reason} at byte {error.start}")
+            yield Item(origin, parse(value, origin), record, found.raw)
+        except RowError as error:
+            yield Item(origin, Fault(origin, error.code, str(error)), record, found.raw)
 
 
 def content(row: Row) -> bytes:

@@ -142,7 +142,7 @@ def test_csv_with_cells_of_several_lines(tmp_path: Path) -> None:
         (b'{"messages": [{"role": "user", "content": 3}]}', "content", "int, not text"),
         (b'{"messages": ["hi"]}', "message", "str, not a message"),
         (b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}', "content", "image"),
-        (b'{"prompt": "a", "completion": "\xff"}', "syntax", "not JSON"),
+        (b'{"prompt": "a", "completion": "\xff"}', "encoding", "not UTF-8"),
         (b'{"chosen": "a", "rejected": "b"}', "prompt", "no prompt"),
         (b'{"messages": [{"role": "assistant", "tool_calls": [{}]}]}', "tools", "no function"),
     ],
