@@ -104,3 +104,10 @@ class Backend(ABC):
     def problem(cls) -> str | None:
         """Why this backend cannot run here, in one line, or ``None``; imports little."""
         return None
+
+    @classmethod
+    def problem_with(cls, options: Mapping[str, Any]) -> str | None:  # noqa: ARG003
+        """As :meth:`problem`, once a profile names this backend and sets these options (those
+        left out are absent): one that connects to a server elsewhere needs less here.
+        """
+        return cls.problem()

@@ -181,7 +181,7 @@ def _model_and_backend(
     if name != "auto":
         descriptor = plugins.find("backends", name)
         backend: type[Backend] = plugins.load("backends", name)
-        if problem := backend.problem():
+        if problem := backend.problem_with(profile.backend.options.get(name, {})):
             raise BackendError(f"backend '{name}' cannot run here: {problem}", hint="oss doctor")
         return choose_model(profile.model, plugins, backend.formats), descriptor, backend
     choice = choose_model(profile.model, plugins)

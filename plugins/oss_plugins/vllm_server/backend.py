@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,18 +26,22 @@ class VllmBackend(Backend):
 
     @classmethod
     def problem(cls) -> str | None:
-        """Why this backend cannot run here."""
-        import os
-
-        missing = [name for name in ("httpx2", "tenacity") if find_spec(name) is None]
-        if missing:
-            return f"'{missing[0]}' is not installed: pip install 'oss-workbench[openai]'"
+        """Why this backend cannot start a server here."""
+        if missing := _missing():
+            return missing
         if find_spec("vllm") is None and not os.environ.get("OSS_VLLM_PYTHON"):
             return (
                 "vLLM is not installed: pip install 'oss-workbench[vllm]', or name the "
-                "interpreter that has it (OSS_VLLM_PYTHON)"
+                "interpreter that has it (backend.vllm.python, OSS_VLLM_PYTHON)"
             )
         return None
+
+    @classmethod
+    def problem_with(cls, options: Mapping[str, Any]) -> str | None:
+        """A server elsewhere, or another interpreter, needs no vLLM here."""
+        if options.get("url") or options.get("python"):
+            return _missing()
+        return cls.problem()
 
     @asynccontextmanager
     async def open(
@@ -49,6 +54,13 @@ class VllmBackend(Backend):
         opened = _connected if options["url"] else _managed
         async with opened(model, adapters, options) as engine:
             yield engine
+
+
+def _missing() -> str | None:
+    missing = [name for name in ("httpx2", "tenacity") if find_spec(name) is None]
+    return (
+        f"'{missing[0]}' is not installed: pip install 'oss-workbench[openai]'" if missing else None
+    )
 
 
 _CAPABILITIES = frozenset(
