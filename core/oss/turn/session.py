@@ -24,6 +24,7 @@ from oss.turn.spec import spec_of
 from oss.turn.summary import SummariesInMemory, Summariser, SummaryMemory
 from oss.turn.tools import Consent, ToolBox
 from oss.turn.untrusted import new_mark
+from oss.turn.warm import open_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -274,7 +275,7 @@ class Session:
         self.ingredients.require(needed, self.plugins)
 
     def _open(self) -> AbstractAsyncContextManager[Engine]:
-        return spec_of(self.ingredients).open()
+        return open_engine(spec_of(self.ingredients))
 
     async def _search(self, prompt: str) -> tuple[Passage, ...]:
         if self._documents is None or not self._documents.always or not prompt.strip():
