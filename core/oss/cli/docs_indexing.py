@@ -48,17 +48,17 @@ class Task:
 
         check_name(self.name)
         with indexing(self.store, self.name) as manifest:
-            made = None
-            if self.store.exists(self.name):
+            exists = self.store.exists(self.name)
+            if exists:
                 check_wanted(self.name, self.store.settings(self.name), embedder, words)
             else:
-                made = self._create(roots, embedder, words, text, title)
-            settings = self.store.settings(self.name)
-            check_manifest(manifest, settings)
-            reader = self._reader(roots)
+                manifest.clear(roots=True)  # of a collection that was removed, or never made
             before = {(root.path, root.only): root.rules for root in manifest.roots()}
             full = any(before.get((r.path, r.only), r.rules) != r.rules for r in roots)
             manifest.add_roots(roots)
+            made = None if exists else self._create(roots, embedder, words, text, title)
+            check_manifest(manifest, self.store.settings(self.name))
+            reader = self._reader(roots)
             plan = compare(manifest, roots, whole=False, full=full)
             return self._run(manifest, reader, plan, made, text, title)
 

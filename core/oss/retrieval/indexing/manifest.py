@@ -199,10 +199,13 @@ class Manifest:
         with self._faults(), self._at_once():
             self._db.executemany("DELETE FROM files WHERE path = ?", ((p,) for p in paths))
 
-    def clear(self) -> None:
-        """Forget all files; the roots stay."""
-        with self._faults():
+    def clear(self, *, roots: bool = False) -> None:
+        """Forget all files, and the roots too where that is asked for."""
+        with self._faults(), self._at_once():
             self._db.execute("DELETE FROM files")
+            if roots:
+                self._db.execute("DELETE FROM roots")
+                self._db.execute("DELETE FROM notes")
 
     def roots(self) -> list[Root]:
         """What the collection is made from."""
