@@ -101,6 +101,9 @@ async def check_effect(engine: Engine, adapters: Sequence[AdapterRef]) -> None:
                 f"adapter '{adapter.name}' changes nothing in what the model says",
                 hint="its training did not reach the file: train or export it again",
             )
+    # What stays in the prompt cache must have been evaluated as later requests will be.
+    if [adapter.scale for adapter in adapters] != [1.0] * len(adapters[:1]):
+        await _next_token(engine, {})
 
 
 async def _next_token(engine: Engine, scales: Mapping[str, float]) -> tuple[TokenLogprob, ...]:

@@ -59,6 +59,7 @@ class LlamaCppBackend(Backend):
         engine = await _load(binding, replace(model, path=path), adapters, settings)
         try:
             await check_effect(engine, adapters)
+            engine.forget_scales()
             yield engine
         finally:
             await engine.close()

@@ -70,6 +70,11 @@ class LlamaCppEngine(CallingEngine):
     async def close(self) -> None:
         """Stop what runs and free the model."""
 
+    def forget_scales(self) -> None:
+        """Called when what is cached was evaluated under the scales that adapters were opened
+        with; an engine whose cache minds the scales itself has nothing to do.
+        """
+
     def _scales(self, wanted: Mapping[str, float]) -> list[float]:
         """The scale of each adapter, in the order they were opened in.
 

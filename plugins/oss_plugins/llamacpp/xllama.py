@@ -64,7 +64,12 @@ class XllamaEngine(LlamaCppEngine):
         self._server = server
         self._client = client
         self._streams: set[ThreadStream[Json]] = set()
+        self._scales_seen: set[tuple[float, ...]] = set()
         self._thinks = knows_thinking(props.get("chat_template") or "")
+
+    def forget_scales(self) -> None:
+        """What is cached counts as evaluated under the opening scales."""
+        self._scales_seen.clear()
 
     @classmethod
     async def load(
@@ -145,14 +150,17 @@ class XllamaEngine(LlamaCppEngine):
         body["return_progress"] = True  # so that a long prompt can be stopped between batches
         # A prompt evaluated in parts differs in the last bits from one evaluated whole; who
         # gives a seed asks for the same answer again.
-        body["cache_prompt"] = request.sampling.seed is None
+        # llama.cpp finds cached prompts by their tokens alone: one evaluated under other scales of
+        # the adapters would be taken for the same.
+        scales = self._scales(request.adapter_scales)
+        self._scales_seen.add(tuple(scales))
+        body["cache_prompt"] = request.sampling.seed is None and len(self._scales_seen) == 1
         if call is not None:
             body["grammar"] = _call_or_text(call)
         if request.logprobs == 0:
             body["top_logprobs"] = 1  # 0 reports nothing at all
         if request.effort is not None:
             body["chat_template_kwargs"] = template_variables(request.effort)
-        scales = self._scales(request.adapter_scales)
         if scales:
             body["lora"] = [{"id": index, "scale": scale} for index, scale in enumerate(scales)]
         return body
