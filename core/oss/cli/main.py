@@ -20,6 +20,7 @@ COMMANDS = {
     "persona": ("oss.cli.persona:persona", "List, show and write personas."),
     "docs": ("oss.cli.docs:docs", "Index and search documents."),
     "model": ("oss.cli.model:model", "Fetch, list and inspect models."),
+    "data": ("oss.cli.data:data", "Check, clean and make sets of examples."),
     "train": ("oss.cli.train:train", "Make an adapter from examples."),
     "adapter": ("oss.cli.adapter:adapter", "List, check, export and merge adapters."),
     "up": ("oss.cli.warm:up", "Keep models loaded in the background."),
