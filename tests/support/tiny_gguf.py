@@ -157,3 +157,26 @@ def torch_logits(model: Any, prompts: Sequence[Sequence[int]]) -> np.ndarray[Any
 def correlation(one: np.ndarray[Any, Any], two: np.ndarray[Any, Any]) -> float:
     """Pearson's, over everything."""
     return float(np.corrcoef(one.ravel(), two.ravel())[0, 1])
+
+
+def as_f16(source: Path, target: Path) -> Path:
+    """A copy of a GGUF file with its matrices in F16: a base without rounding of its own."""
+    import gguf
+
+    reader = gguf.GGUFReader(str(source))
+    architecture = reader.get_field("general.architecture").contents()
+    writer = gguf.GGUFWriter(str(target), architecture)
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name in {"general.architecture", "general.file_type"}:
+            continue
+        kind = field.types[0]
+        inner = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(name, field.contents(), kind, sub_type=inner)
+    for tensor in reader.tensors:
+        data = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        writer.add_tensor(tensor.name, data.astype(np.float32 if data.ndim == 1 else np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target

@@ -61,7 +61,7 @@ def tiny_gpt_oss(folder: Path, template: str | None = CHATML) -> Path:
     torch.manual_seed(0)
     config = GptOssConfig(
         vocab_size=VOCABULARY,
-        hidden_size=64,
+        hidden_size=48,
         intermediate_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,

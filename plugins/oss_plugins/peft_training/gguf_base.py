@@ -41,10 +41,9 @@ def _value(reader: Any, key: str) -> Any:
 
 
 def copy_with(reader: Any, target: Path, deltas: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write the file of ``reader`` to ``target`` with the deltas added, each tensor in its type.
+    """Write the file of ``reader`` to ``target`` with the deltas added.
 
     :raises ModelError: a delta has no tensor.
-    :raises CapabilityError: a type that cannot be written (the K and I types).
     """
     import gguf
 
@@ -60,10 +59,10 @@ def copy_with(reader: Any, target: Path, deltas: Mapping[str, np.ndarray[Any, An
             part = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
             writer.add_key_value(name, field.contents(), kind, sub_type=part)
         for tensor in reader.tensors:
-            data = tensor.data
             if tensor.name in deltas:
-                data = _changed(tensor, deltas[tensor.name])
-            writer.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
+                writer.add_tensor(tensor.name, _changed(tensor, deltas[tensor.name]))
+            else:
+                writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -72,24 +71,21 @@ def copy_with(reader: Any, target: Path, deltas: Mapping[str, np.ndarray[Any, An
 
 
 def _changed(tensor: Any, delta: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Weight and delta, in F16 where the base was packed.
+
+    Weights of a packed base lie on its grid: a delta of less than half a step is rounded away,
+    and the merged model would be the base.
+    """
     import gguf
 
     weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-    try:
-        made: np.ndarray[Any, Any] = gguf.quants.quantize(
-            (weights + delta).astype(np.float32), tensor.tensor_type
-        )
-    except NotImplementedError as error:
-        raise CapabilityError(
-            f"'{tensor.name}' is of type {tensor.tensor_type.name}, which cannot be written",
-            hint="take a base in F16, Q8_0 or Q4_0, or keep the adapter apart (form gguf)",
-        ) from error
-    return made
+    exact = tensor.tensor_type == gguf.GGMLQuantizationType.F32
+    return (weights + delta).astype(np.float32 if exact else np.float16)
 
 
 def alike(old: Any, new: Any, deltas: Mapping[str, np.ndarray[Any, Any]]) -> tuple[float, float]:
-    """Mean change of the changed tensors, and the lowest correlation of what they should be with
-    what they are.
+    """Mean change of the changed tensors, and the lowest correlation of the change that is there
+    with the one that should be.
 
     :raises ModelError: a tensor that should not have changed did, or one is missing.
     """
@@ -108,5 +104,5 @@ def alike(old: Any, new: Any, deltas: Mapping[str, np.ndarray[Any, Any]]) -> tup
         was = gguf.quants.dequantize(before[name].data, before[name].tensor_type)
         now = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         changes.append(float(np.abs(deltas[name]).mean()))
-        worst = min(worst, float(np.corrcoef((was + deltas[name]).ravel(), now.ravel())[0, 1]))
+        worst = min(worst, float(np.corrcoef((now - was).ravel(), deltas[name].ravel())[0, 1]))
     return sum(changes) / len(changes), worst
