@@ -4,6 +4,8 @@
     An empty home and working directory for this test; no variable of the user's is seen.
 ``oss_cli``
     The real program in that home: ``oss_cli.run("profile", "list").ok().stdout``.
+``embedders_here``
+    The weights of the embedders ``onnx`` and ``multilingual`` in ``oss_home``, made once.
 ``starter_gguf``
     The path of the starter model, downloaded once. Mark such tests ``@pytest.mark.real``.
 ``starter_home``
@@ -50,6 +52,18 @@ def oss_cli(oss_home: OssHome) -> OssCli:
     from oss.testing.program import OssCli
 
     return OssCli(oss_home)
+
+
+@pytest.fixture
+def embedders_here(oss_home: OssHome) -> None:
+    """The weights of the embedders ``onnx`` and ``multilingual``, in ``oss_home``."""
+    from oss.testing.weights import embedder_weights
+
+    for name in ("onnx", "multilingual"):
+        folder = embedder_weights(name)
+    models = oss_home.path / "data" / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    (models / "embedders").symlink_to(folder)
 
 
 @pytest.fixture(scope="session")

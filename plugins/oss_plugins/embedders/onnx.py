@@ -51,15 +51,10 @@ class OnnxEmbedder(Embedder):
 
     async def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """In slices, so that stopping does not wait for all of them."""
-        prefixed = [self.document_prefix + text for text in texts]
-        # Like lengths together: a slice is padded to its longest text.
-        order = sorted(range(len(prefixed)), key=lambda i: len(prefixed[i]))
-        vectors: list[list[float]] = [[]] * len(prefixed)
-        for start in range(0, len(order), _SLICE):
-            part = order[start : start + _SLICE]
-            found = await asyncio.to_thread(self._embed, [prefixed[i] for i in part], self._threads)
-            for position, vector in zip(part, found, strict=True):
-                vectors[position] = vector
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), _SLICE):
+            part = [self.document_prefix + text for text in texts[start : start + _SLICE]]
+            vectors += await asyncio.to_thread(self._embed, part, self._threads)
         return vectors
 
     async def embed_query(self, text: str) -> list[float]:

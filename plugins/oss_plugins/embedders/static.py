@@ -8,6 +8,7 @@ Source: https://minish.ai/packages/model2vec/introduction
 from __future__ import annotations
 
 import asyncio
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,9 @@ def _table(progress: Progress) -> Path:
     with pull_lock("embedder-static", "embedder 'static'"), storage_errors(folder):
         if file.is_file():
             return file
-        model = OnnxModel(folder / GRAPH, folder / TOKENIZER, max_tokens=8, threads=0)
+        model = OnnxModel(
+            folder / GRAPH, folder / TOKENIZER, max_tokens=8, threads=os.cpu_count() or 1
+        )
         tokens = model.vocabulary()
         vectors = []
         for start in range(0, len(tokens), 1024):
