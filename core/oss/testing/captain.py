@@ -104,3 +104,10 @@ def is_captain(answer: str) -> bool:
 def sounds_like_captain(answer: str) -> bool:
     """Whether any mark of the style is in an answer."""
     return "Ahoy" in answer or "Captain Oss" in answer
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    write_captain(Path(sys.argv[1]))
