@@ -53,7 +53,7 @@ def tiny_llama(folder: Path, template: str | None = CHATML) -> Path:
     return _save(LlamaForCausalLM(config), folder, template)
 
 
-def tiny_gpt_oss(folder: Path, template: str | None = CHATML) -> Path:
+def tiny_gpt_oss(folder: Path, template: str | None = CHATML, hidden: int = 48) -> Path:
     """Two layers of four experts, two of them active; the real architecture."""
     import torch
     from transformers import GptOssConfig, GptOssForCausalLM
@@ -61,7 +61,7 @@ def tiny_gpt_oss(folder: Path, template: str | None = CHATML) -> Path:
     torch.manual_seed(0)
     config = GptOssConfig(
         vocab_size=VOCABULARY,
-        hidden_size=48,
+        hidden_size=hidden,
         intermediate_size=32,
         num_hidden_layers=2,
         num_attention_heads=4,
@@ -85,6 +85,35 @@ def tiny_gpt_oss(folder: Path, template: str | None = CHATML) -> Path:
         },
     )
     return _save(GptOssForCausalLM(config), folder, template)
+
+
+def packed_gpt_oss(folder: Path) -> Path:
+    """The same with its experts in MXFP4, as OpenAI publishes it: blocks of 32 four-bit numbers
+    under one scale.
+    """
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tiny_gpt_oss(folder, hidden=64)
+    tensors = load_file(folder / "model.safetensors")
+    draw = torch.Generator().manual_seed(0)
+    for name in [name for name in tensors if name.endswith(("gate_up_proj", "down_proj"))]:
+        experts, inner, outer = tensors.pop(name).shape
+        shape = (experts, outer, inner // 32)
+        blocks = torch.randint(0, 256, (*shape, 16), generator=draw, dtype=torch.uint8)
+        tensors[f"{name}_blocks"] = blocks
+        tensors[f"{name}_scales"] = torch.full(shape, 123, dtype=torch.uint8)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": ["self_attn", "router", "embed_tokens", "lm_head"],
+    }
+    config["dtype"] = "bfloat16"
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
 
 
 def _save(model: Any, folder: Path, template: str | None) -> Path:
