@@ -35,6 +35,7 @@ CODES = {
     "kinds": "is of another kind than the others",
     "leak": "is also in the held-out part",
     "secret": "holds a secret",
+    "template": "is refused by the model's template",
     "too-long": "is longer than the context",
     "duplicate": "is a duplicate",
     "near-duplicate": "is nearly a duplicate",
