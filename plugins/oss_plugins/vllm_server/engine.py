@@ -61,7 +61,7 @@ class ManagedEngine(OpenAIEngine):
         super().__init__(
             replace(self.info, context=model.context, details=details), client, model, known
         )
-        self._adapters = ManagedAdapters(self._adapter_refs, client)
+        self._adapters = ManagedAdapters(self._adapter_refs, client, never_bare=self._server.on_cpu)
         await self._adapters.check(model.name)
 
     async def aclose(self) -> None:

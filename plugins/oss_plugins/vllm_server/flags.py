@@ -111,7 +111,7 @@ def _lora(name: str, adapters: Sequence[AdapterRef]) -> list[str]:
     if fitting is None:
         raise CapabilityError(f"vLLM takes adapters up to rank {RANKS[-1]}, not {rank}")
     flags = ["--enable-lora", "--max-lora-rank", str(fitting)]
-    flags += ["--max-loras", str(max(len(adapters), 2)), "--lora-modules"]
+    flags += ["--max-loras", str(len(adapters) + 1), "--lora-modules"]
     for adapter in adapters:
         row = {"name": adapter.name, "path": str(adapter.path), "base_model_name": name}
         flags.append(json.dumps(row, ensure_ascii=False))

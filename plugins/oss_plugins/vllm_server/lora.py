@@ -14,7 +14,7 @@ from oss.engines.openai_lora import NamedAdapters
 from oss_plugins.vllm_server.flags import adapter_config
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from oss.contracts.adapter import AdapterRef
     from oss.engines.openai_http import OpenAIClient
@@ -25,11 +25,18 @@ _PROBE = "The quick brown fox jumps over the lazy dog."
 class ManagedAdapters(NamedAdapters):
     """vLLM applies an adapter as trained. At another scale it gets a copy whose configuration
     has another ``lora_alpha``, with the same weights.
+
+    :param never_bare: requests without an adapter get one at scale 0. On a CPU, vLLM gives a
+        request without an adapter the last one loaded when others of its batch have adapters
+        (https://github.com/vllm-project/vllm/pull/48421).
     """
 
-    def __init__(self, adapters: Sequence[AdapterRef], client: OpenAIClient) -> None:
+    def __init__(
+        self, adapters: Sequence[AdapterRef], client: OpenAIClient, *, never_bare: bool
+    ) -> None:
         super().__init__(adapters, {adapter.name for adapter in adapters}, client.url)
         self._client = client
+        self._never_bare = never_bare
         self._copies = Path(tempfile.mkdtemp(prefix="oss-lora-"))
         self._loaded: set[str] = set()
         self._lock = asyncio.Lock()
@@ -37,6 +44,13 @@ class ManagedAdapters(NamedAdapters):
     def close(self) -> None:
         """Remove the copies."""
         shutil.rmtree(self._copies, ignore_errors=True)
+
+    async def model_for(self, asked: Mapping[str, float]) -> str | None:
+        """As for any server, except that none may stand for the first adapter at 0."""
+        found = await super().model_for(asked)
+        if found is None and self._never_bare and self._adapters:
+            return await self.at_scale(self._adapters[0], 0.0)
+        return found
 
     async def at_scale(self, adapter: AdapterRef, scale: float) -> str:
         """The server's name for the adapter at a scale; loads it there at first."""

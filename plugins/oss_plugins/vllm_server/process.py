@@ -124,16 +124,21 @@ class ManagedServer:
         if self._log is not None:
             self._log.unlink(missing_ok=True)
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the server computes without a GPU, by its own words."""
+        return "device_config=cpu" in self._told()
+
+    def _told(self) -> str:
+        if self._log is not None:
+            with contextlib.suppress(OSError):
+                return self._log.read_text(encoding="utf-8", errors="replace")
+        return ""
+
     def last_words(self) -> str:
         """The end of the log, without its prefixes."""
-        if self._log is None:
-            return ""
-        with contextlib.suppress(OSError):
-            text = self._log.read_bytes()[-20_000:].decode("utf-8", "replace")
-            lines = [re.sub(r"^\([^)]*\)\s*", "", line).strip() for line in text.splitlines()]
-            told = [line for line in lines if line and not line.startswith(("^", "~"))]
-            return "\n".join(told[-LAST_LINES:])
-        return ""
+        lines = [re.sub(r"^\([^)]*\)\s*", "", line).strip() for line in self._told().splitlines()]
+        return "\n".join([line for line in lines if line][-LAST_LINES:])
 
     async def _wait(self) -> None:
         begun = time.monotonic()
@@ -163,10 +168,7 @@ class ManagedServer:
                 await asyncio.sleep(0.5)
 
     def _stage(self) -> str:
-        text = ""
-        if self._log is not None:
-            with contextlib.suppress(OSError):
-                text = self._log.read_text(encoding="utf-8", errors="replace")
+        text = self._told()
         found = [(m.start(), name) for pattern, name in _STAGES for m in pattern.finditer(text)]
         return max(found)[1] if found else "starting"
 
