@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oss.models.choose import Choice, choose_model
+    from oss.models.choose import Choice, choose_model, fetchable
     from oss.models.digest import weights_hash
     from oss.models.facts import ModelFacts, inspect_model
     from oss.models.memory import (
@@ -29,6 +29,7 @@ __all__ = [
     "ModelFacts",
     "choose_model",
     "estimate_memory",
+    "fetchable",
     "fitting_context",
     "inspect_model",
     "list_models",

@@ -15,7 +15,7 @@ from oss.models.text import size_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from oss.contracts.model import Format, LocalModel
+    from oss.contracts.model import CatalogueEntry, Format, LocalModel
     from oss.plugins.manager import Plugins
     from oss.profile.schema import ModelTable
 
@@ -133,3 +133,21 @@ def _best_pull(table: ModelTable, plugins: Plugins, absent: list[str]) -> str:
     if absent:
         return f"oss model pull {absent[-1]}"
     return "name another: --model starter" if "starter" not in table.prefer else "oss model list"
+
+
+def fetchable(table: ModelTable, plugins: Plugins) -> tuple[CatalogueEntry, ...]:
+    """Models that the profile would take, that are not here and would fit, best first: what a
+    person without a model may fetch.
+    """
+    catalogue = load_catalogue(plugins)
+    room = machine_memory().usable
+    found = []
+    for name in dict.fromkeys(filter(None, (table.name, *table.prefer))):
+        entry = catalogue.get(name)
+        if entry is None or (entry.size and entry.size * 1.1 >= room):
+            continue
+        try:
+            resolve_model(name, plugins)
+        except ModelError:
+            found.append(entry)
+    return tuple(found)

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -15,6 +15,9 @@ from oss_plugins.tui.chat_screen import ChatScreen
 from oss_plugins.tui.themes import DARK, LIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual.command import Provider
     from textual.screen import Screen
 
     from oss.plugins.manager import Plugins
@@ -27,6 +30,7 @@ class Start:
     """What the command line asks for.
 
     :param conversation: to go on with; ``go_on`` means the last one.
+    :param keys: remapped by the user.
     :param plugins: in place of those that are installed.
     """
 
@@ -34,6 +38,7 @@ class Start:
     conversation: int | None = None
     go_on: bool = False
     keep: bool = True
+    keys: Mapping[str, str] = field(default_factory=dict)
     plugins: Plugins | None = None
 
 
@@ -41,13 +46,14 @@ class OssApp(App[int]):
     """``oss tui``."""
 
     TITLE = "oss"
+    COMMANDS = App.COMMANDS | {lambda: _actions()}  # imported when it is opened
     CSS_PATH = "tui.tcss"
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]
 
     def __init__(self, start: Start, settings: Settings) -> None:
         super().__init__()
         self.begun = time.monotonic()
-        self.start = start
+        self.start = replace(start, keys=settings.keys)
         self.settings = settings
 
     def get_default_screen(self) -> Screen[None]:
@@ -81,3 +87,9 @@ class OssApp(App[int]):
     def action_theme(self) -> None:
         """Light or dark."""
         self.theme = LIGHT.name if self.current_theme.dark else DARK.name
+
+
+def _actions() -> type[Provider]:
+    from oss_plugins.tui.palette import Actions
+
+    return Actions

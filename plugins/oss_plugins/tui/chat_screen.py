@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Markdown, Static
 
-from oss.contracts.errors import ConfigError, OssError
+from oss.contracts.errors import ConfigError, ModelError, OssError
 from oss.turn.attachments import user_message
 from oss.turn.untrusted import printable
 from oss_plugins.tui.answer import CITATION, code_blocks
@@ -68,6 +68,7 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self._start = start
         self._talk: Talk | None = None
+        self._opening = True
         self._open = asyncio.Event()
         self._answering: Worker[None] | None = None
         self._allowed: set[str] = set()
@@ -81,7 +82,7 @@ class ChatScreen(Screen[None]):
                 yield History(id="turns")
                 with Vertical(id="writing"):
                     yield Static(id="told")
-                    yield Prompt(placeholder="Ask something; / for commands")
+                    yield Prompt("Ask something; / for commands", self._start.keys)
             yield Inspector()
         yield Footer(show_command_palette=True, compact=True)
 
@@ -156,18 +157,34 @@ class ChatScreen(Screen[None]):
     async def _choose(self, choices: Choices, conversation: int | None = None) -> None:
         """Begin with choices, and load the model behind the screen."""
         self._status("opening")
+        self._opening = True
         try:
             await self.talk.begin(choices, conversation)
         except OssError as error:
-            self._begin_failed(choices, conversation, error)
+            self._opening = False
+            self._status()
+            if isinstance(error, ModelError) and await self._fetch_one(choices):
+                await self._choose(choices, conversation)
+            else:
+                self.post_message(self.Refused(error))
             return
         self.talk.chat.session.load()
         self._open.set()
         self.post_message(self.Opened())
 
-    def _begin_failed(self, choices: Choices, conversation: int | None, error: OssError) -> None:
-        self._status()
-        self.post_message(self.Refused(error))
+    async def _fetch_one(self, choices: Choices) -> bool:
+        """Offer to fetch a model, if that is what is missing; whether there is one now."""
+        from oss.models import fetchable
+        from oss.profile import resolve_profile
+        from oss_plugins.tui.fetching import FetchModel
+
+        plugins = self.talk.plugins
+        resolved = resolve_profile(choices.profile, sets=choices.all_sets(), plugins=plugins)
+        entries = await asyncio.to_thread(fetchable, resolved.profile.model, plugins)
+        if not entries:
+            return False
+        fetched = await self.app.push_screen_wait(FetchModel(entries, plugins))
+        return fetched is not None
 
     async def close(self) -> None:
         """Stop what runs, keep what came, free the engine."""
@@ -206,6 +223,10 @@ class ChatScreen(Screen[None]):
             return
         if event.text.startswith("/"):
             self.run_worker(self._command(event.text), group="command")
+            return
+        if self._talk is not None and not self._talk.ready and not self._opening:
+            self.prompt.set_text(event.text)
+            self.run_worker(self._choose(self._start.choices), group="open")
             return
         if self._editing is not None:
             record, self._editing = self._editing, None
@@ -513,7 +534,7 @@ class ChatScreen(Screen[None]):
         """Keys and commands."""
         from oss_plugins.tui.help import help_content
 
-        self.app.push_screen(ShowText("Help", help_content(self.app.settings.keys)))  # type: ignore[attr-defined]
+        self.app.push_screen(ShowText("Help", help_content(self._start.keys)))
 
     def action_theme(self) -> None:
         """Light or dark."""

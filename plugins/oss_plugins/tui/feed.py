@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 SHORTEST_S = 0.04
 """Between two paintings: 25 a second are smooth for text."""
-SHARE = 4
-"""A painting that takes a time is followed by this many times of rest, for keys and the engine."""
-LONGEST_S = 1.0
+SHARE = 10
+"""A painting that takes a time is followed by this many times of rest: the engine may need the
+same processor, and a key that is pressed waits for no painting."""
+LONGEST_S = 0.5
 
 
 class Feed:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.binding import Binding
 
 Place = Literal["anywhere", "prompt", "turn", "list"]
@@ -68,6 +70,16 @@ KEYS: dict[str, Key] = {
 }
 
 
+def actions(place: Place, remapped: Mapping[str, str]) -> dict[str, str]:
+    """Key to action, with the user's keys in place of the defaults."""
+    return {
+        key: entry.action
+        for name, entry in KEYS.items()
+        if entry.place == place
+        for key in remapped.get(name, entry.keys).split(",")
+    }
+
+
 def bindings(place: Place) -> list[Binding]:
     """The bindings of one place, each with its id, so that they can be remapped."""
     from textual.binding import Binding
@@ -80,7 +92,7 @@ def bindings(place: Place) -> list[Binding]:
             show=bool(entry.footer),
             id=name,
             # Before the text area, which has keys of its own; escape also closes what is open.
-            priority=place in ("anywhere", "prompt") and name != "stop",
+            priority=place == "anywhere" and name != "stop",
         )
         for name, entry in KEYS.items()
         if entry.place == place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
@@ -10,7 +10,12 @@ from textual.widgets import TextArea
 
 from oss.paths import data_dir
 from oss.turn.commands import COMMANDS
-from oss_plugins.tui.keys import bindings
+from oss_plugins.tui.keys import actions, bindings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from textual import events
 
 HISTORY = "chat_history"
 """The same file as the chat of ``oss run`` has."""
@@ -31,15 +36,15 @@ class Prompt(TextArea):
     class ToTurns(Message):
         """The focus is to go to the turns."""
 
-    def __init__(self, **kwargs: str) -> None:
+    def __init__(self, placeholder: str, remapped: Mapping[str, str]) -> None:
         super().__init__(
             soft_wrap=True,
             show_line_numbers=False,
             compact=True,
             highlight_cursor_line=False,
-            placeholder=kwargs.pop("placeholder", ""),
-            **kwargs,  # type: ignore[arg-type]
+            placeholder=placeholder,
         )
+        self._actions = actions("prompt", remapped)
         self._history: list[str] | None = None
         self._at = 0
         self._draft = ""
@@ -48,6 +53,16 @@ class Prompt(TextArea):
         """Put a text here, the cursor at its end."""
         self.load_text(text)
         self.move_cursor(self.document.end)
+
+    async def _on_key(self, event: events.Key) -> None:
+        # Here and not by a binding: bindings that come before the text area overtake the keys
+        # that were typed before them and still wait.
+        if action := self._actions.get(event.key):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
+        else:
+            await super()._on_key(event)
 
     def action_send(self) -> None:
         """Send, if there is something to send."""

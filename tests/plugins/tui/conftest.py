@@ -43,9 +43,15 @@ class Rig:
         self.home = home
         self.backend = FakeBackend()
         self.module = ModuleType(PARTS)
-        self.module.backend = lambda: self.backend  # type: ignore[attr-defined]
-        self.module.backend.formats = FakeBackend.formats  # type: ignore[attr-defined]
-        self.module.backend.problem = lambda: None  # type: ignore[attr-defined]
+        rig = self
+
+        class Scripted(FakeBackend):
+            name = "scripted"
+
+            def open(self, *given: Any) -> Any:
+                return rig.backend.open(*given)
+
+        self.module.backend = Scripted  # type: ignore[attr-defined]
         self.retrievers: dict[str, Any] = {}
         self.tools: dict[str, Any] = {}
 
