@@ -113,6 +113,7 @@ def _order(messages: Sequence[Message]) -> Iterator[str]:
     """Breaks of: system, then user and assistant in turn, tools after the calls they answer."""
     before: Message | None = None
     open_calls: set[str] = set()
+    asked = False
     for number, message in enumerate(messages):
         here = f"messages[{number}]"
         role = message.role
@@ -123,12 +124,13 @@ def _order(messages: Sequence[Message]) -> Iterator[str]:
                 yield f"{here}: a tool's result, and no call before it"
             elif message.tool_call_id and message.tool_call_id not in open_calls:
                 yield f"{here}: answers the call '{message.tool_call_id}', which no one made"
-        elif role == "assistant" and (before is None or before.role == "system"):
+        elif role == "assistant" and not asked:
             yield f"{here}: the assistant speaks before the user"
         elif before is not None and role == before.role and role != "system":
             yield f"{here}: {role} after {role}"
         elif role == "user" and before is not None and before.role == "tool":
             yield f"{here}: a tool's result that the assistant never answers"
+        asked = asked or role == "user"
         if role == "assistant":
             open_calls = {call.id for call in message.tool_calls}
         before = message

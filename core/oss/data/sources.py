@@ -6,7 +6,6 @@ Parquet's batches and one JSON file's index is streamed: a file may be larger th
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +15,7 @@ from oss.data.encoding import utf8_problem
 from oss.data.rows import Fault, Origin
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -110,7 +110,7 @@ def _jsonl(path: Path, encoding: str) -> Iterator[Record]:
             )
             return
         binary.seek(0)
-        lines = _lines(binary) if encoding == "utf-8" else _recoded(binary, path, encoding)
+        lines = _lines(binary) if encoding == "utf-8" else _recoded(path, encoding)
         for number, raw in lines:
             if isinstance(raw, Record):
                 yield raw
@@ -136,13 +136,12 @@ def _lines(file: io.BufferedReader) -> Iterator[tuple[int, bytes | Record]]:
         yield number, raw
 
 
-def _recoded(
-    file: io.BufferedReader, path: Path, encoding: str
-) -> Iterator[tuple[int, bytes | Record]]:
+def _recoded(path: Path, encoding: str) -> Iterator[tuple[int, bytes | Record]]:
     number = 0
     try:
-        for number, line in enumerate(io.TextIOWrapper(file, encoding, newline="\n"), 1):
-            yield number, line.removeprefix("\ufeff").encode()
+        with path.open(encoding=encoding, newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                yield number, line.removeprefix("\ufeff").encode()
     except UnicodeError as error:
         origin = Origin(str(path), number + 1)
         yield number + 1, _fault(origin, "encoding", f"is not {encoding}: {error}")
