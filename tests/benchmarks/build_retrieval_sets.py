@@ -29,10 +29,13 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oss.retrieval.chunking import blocks_of, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKAGES = (
     "python3.11-doc", "perl-doc", "debian-faq", "manpages", "manpages-dev", "manpages-ru",
@@ -159,7 +162,7 @@ def read_page(file: Path, name: str, description: str) -> tuple[str, str] | None
     return summary[1], " ".join(words[:170])
 
 
-def doc(root: Path) -> Set:  # noqa: ARG001
+def doc(root: Path) -> Set:
     found = {}
     library = Path(sysconfig.get_paths()["stdlib"])
     skip = {"test", "tests", "idlelib", "site-packages", "lib2to3", "turtledemo"}
