@@ -1,10 +1,10 @@
 """``oss tui`` beside ``oss run`` and beside Textual's smallest program, in a pseudo-terminal.
 
-    streaming-scripted   tokens/s as a person sees them, over those of `oss run --no-log` on a
-                         terminal: 2,000 tokens of Markdown from an engine thread of fixed speed
-    streaming-starter    the same of the starter model, as the engine counts them
-    start-up             until the prompt is there, over a Textual program that says hello
-    memory               resident memory after 200 turns over that after 50
+streaming-scripted   tokens/s as a person sees them, over those of `oss run --no-log` on a
+                     terminal: 2,000 tokens of Markdown from an engine thread of fixed speed
+streaming-starter    the same of the starter model, as the engine counts them
+start-up             until the prompt is there, over a Textual program that says hello
+memory               resident memory after 200 turns over that after 50
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import statistics
 import sys
-import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -105,8 +103,13 @@ class Screen:
         )
         self.begun = time.perf_counter()
         self.child = pexpect.spawn(
-            command, list(args), env=env, cwd=str(cli.home.cwd), dimensions=(40, 120),
-            encoding="utf-8", timeout=60,
+            command,
+            list(args),
+            env=env,
+            cwd=str(cli.home.cwd),
+            dimensions=(40, 120),
+            encoding="utf-8",
+            timeout=60,
         )
         self._seen = ""
 
@@ -198,6 +201,12 @@ def start_up(cli: OssCli) -> dict[str, Callable[[], float]]:
     return {"hello": smallest, "tui": tui}
 
 
+def resident() -> float:
+    """Megabytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 async def memory(cli: OssCli) -> tuple[float, float]:
     """Megabytes after 50 and after 200 turns, the application in this process."""
     os.environ["OSS_HOME"] = str(cli.home.path)
@@ -223,8 +232,7 @@ async def memory(cli: OssCli) -> tuple[float, float]:
                 await pilot.pause(0.01)
             await pilot.pause()
             if turn in (50, 200):
-                pages = int(Path("/proc/self/statm").read_text().split()[1])
-                sizes[turn] = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+                sizes[turn] = resident()
         await screen.close()  # type: ignore[attr-defined]
     return sizes[50], sizes[200]
 
@@ -252,9 +260,7 @@ def main() -> None:
         if wanted("streaming-scripted"):
             found = interleaved(streaming(cli), options.rounds)
             limit, unit = ">= 0.95", "tokens/s"
-            figures.append(
-                ratio("streaming-scripted", found, "tui", "run", unit=unit, limit=limit)
-            )
+            figures.append(ratio("streaming-scripted", found, "tui", "run", unit=unit, limit=limit))
         if wanted("streaming-starter"):
             from oss.testing.starter import starter_gguf
 

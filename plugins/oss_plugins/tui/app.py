@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
@@ -48,7 +48,7 @@ class OssApp(App[int]):
     TITLE = "oss"
     COMMANDS = App.COMMANDS | {lambda: _actions()}  # imported when it is opened
     CSS_PATH = "tui.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  as Textual has it
 
     def __init__(self, start: Start, settings: Settings) -> None:
         super().__init__()

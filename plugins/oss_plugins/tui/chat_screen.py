@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Markdown, Static
+from textual.worker import WorkerCancelled, WorkerFailed
 
 from oss.contracts.errors import ConfigError, ModelError, OssError
 from oss.turn.attachments import user_message
@@ -25,13 +25,13 @@ from oss_plugins.tui.keys import bindings
 from oss_plugins.tui.prompt import Prompt
 from oss_plugins.tui.records import Record, records_of
 from oss_plugins.tui.sidebar import Sidebar
-from oss_plugins.tui.slider import Slider
 from oss_plugins.tui.turns import TurnView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
     from textual.worker import Worker
 
     from oss.contracts.messages import ToolCall
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from oss.turn.commands import Reply
     from oss.turn.talk import Choices, Talk
     from oss_plugins.tui.app import Start
+    from oss_plugins.tui.slider import Slider
 
 
 class ChatScreen(Screen[None]):
@@ -190,8 +191,8 @@ class ChatScreen(Screen[None]):
         """Stop what runs, keep what came, free the engine."""
         if self._answering is not None and not self._answering.is_finished:
             self._answering.cancel()
-            while not self._answering.is_finished:
-                await asyncio.sleep(0.01)
+            with suppress(WorkerCancelled, WorkerFailed):
+                await self._answering.wait()
         if self._talk is not None:
             await self._talk.close()
             if self._talk.store is not None:
@@ -517,7 +518,7 @@ class ChatScreen(Screen[None]):
         self.toggle_class("-side")
         self._one_at_a_time("-inspect")
         if self.has_class("-side"):
-            self.sidebar.list.focus()
+            self.sidebar.shown.focus()
         else:
             self.prompt.focus()
 
@@ -574,6 +575,15 @@ class ChatScreen(Screen[None]):
         chosen = await self.app.push_screen_wait(Pick(f"Go on with which {kind}?", items, current))
         if chosen is not None:
             await self._command(f"/{kind} {chosen}")
+
+    def action_compare(self) -> None:
+        """One prompt, two profiles."""
+        from oss_plugins.tui.compare import CompareScreen
+
+        if self._talk is None:
+            return
+        screen = CompareScreen(self._talk.plugins, self._talk.choices, self._start.keys)
+        self.app.push_screen(screen)
 
     def action_attach(self) -> None:
         """Ask for a file."""

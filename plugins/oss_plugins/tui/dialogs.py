@@ -150,7 +150,7 @@ class Pick(ModalScreen[str | None]):
         """Fewer."""
         self._narrow(event.value)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self) -> None:
         """The highlighted one."""
         at = self.query_one(OptionList).highlighted
         if at is not None and at < len(self._shown):

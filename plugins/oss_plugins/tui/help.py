@@ -31,6 +31,6 @@ def help_content(remapped: Mapping[str, str]) -> Content:
         ("\nctrl+p", "$accent"),
         " finds everything by name. Keys and theme: ",
         f"{settings_path()}\n",
-        ("[keys]\nnew = \"ctrl+n\"", "dim"),
+        ('[keys]\nnew = "ctrl+n"', "dim"),
     ]
     return Content.assemble(*parts)

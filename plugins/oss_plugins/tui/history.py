@@ -11,6 +11,8 @@ from textual.widgets import Static
 from oss_plugins.tui.turns import TurnView
 
 if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
     from oss_plugins.tui.records import Record
 
 SHOWN = 16
@@ -38,7 +40,7 @@ class History(VerticalScroll, can_focus=False):
         self.conversation_id: int | None = None
         self._older: list[Record] = []
 
-    def compose(self):  # type: ignore[no-untyped-def]  # noqa: D102
+    def compose(self) -> ComposeResult:
         yield Static(Content("What do you want to know?"), id="welcome")
 
     @property

@@ -14,8 +14,11 @@ from oss.turn.untrusted import clean, printable
 from oss_plugins.tui.slider import Slider
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual import events
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
     from oss.contracts.retriever import Passage
     from oss.profile import ResolvedProfile
@@ -66,7 +69,7 @@ class Inspector(VerticalScroll, can_focus=False):
             await self._section("tools", "Tools", [])
             return
         await self._section("turn", "Turn", [Static(_numbers(record))])
-        passages = [_passage(n, p) for n, p in enumerate(record.passages, 1)]
+        passages: list[Static] = [_passage(n, p) for n, p in enumerate(record.passages, 1)]
         left = len(record.left_out)
         if left:
             passages.append(Static(Content.styled(f"{left} more did not fit", "dim")))
@@ -95,7 +98,7 @@ class Inspector(VerticalScroll, can_focus=False):
             ],
         )
 
-    async def _section(self, name: str, title: str, parts: list[Static] | list[Slider]) -> None:
+    async def _section(self, name: str, title: str, parts: Sequence[Widget]) -> None:
         section = self.query_one(f"#about-{name}", Vertical)
         section.display = bool(parts)
         async with self.batch():

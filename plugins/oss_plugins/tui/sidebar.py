@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -20,6 +19,7 @@ from oss_plugins.tui.keys import bindings
 if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from oss.store import Conversation, Hit, Store
 
@@ -93,7 +93,7 @@ class Sidebar(Vertical):
         yield ConversationList(markup=False)
 
     @property
-    def list(self) -> ConversationList:
+    def shown(self) -> ConversationList:
         """The list."""
         return self.query_one(ConversationList)
 
@@ -117,15 +117,15 @@ class Sidebar(Vertical):
             self.post_message(self.Trouble(error))
 
     def _fill(self, rows: list[tuple[Row, Content]], empty: str) -> None:
-        before = self.list.highlighted
-        self.list.clear_options()
+        before = self.shown.highlighted
+        self.shown.clear_options()
         self._rows = [row for row, _ in rows]
         if not rows:
-            self.list.add_option(Option(Content.styled(empty, "dim"), disabled=True))
+            self.shown.add_option(Option(Content.styled(empty, "dim"), disabled=True))
             return
-        self.list.add_options([Option(content) for _, content in rows])
+        self.shown.add_options([Option(content) for _, content in rows])
         if before is not None:
-            self.list.highlighted = min(before, len(rows) - 1)
+            self.shown.highlighted = min(before, len(rows) - 1)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search as one types."""
@@ -135,15 +135,15 @@ class Sidebar(Vertical):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go to the results."""
         event.stop()
-        self.list.focus()
+        self.shown.focus()
         if self._rows:
-            self.list.highlighted = 0
+            self.shown.highlighted = 0
 
     def on_key(self, event: events.Key) -> None:
         """Down leads from the search to the list."""
         if event.key == "down" and isinstance(self.screen.focused, Input):
             event.stop()
-            self.list.focus()
+            self.shown.focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Open it."""
@@ -153,7 +153,7 @@ class Sidebar(Vertical):
     def on_conversation_list_wanted(self, event: ConversationList.Wanted) -> None:
         """Add which one."""
         event.stop()
-        at = self.list.highlighted
+        at = self.shown.highlighted
         if at is not None and at < len(self._rows):
             self.post_message(self.Wanted(self._rows[at], event.what))
 

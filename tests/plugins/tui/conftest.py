@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import asynccontextmanager
 from types import ModuleType
@@ -10,15 +9,15 @@ import pytest
 
 pytest.importorskip("textual")
 
-from oss.contracts.descriptors import Descriptor  # noqa: E402
-from oss.hookspecs import hookimpl  # noqa: E402
-from oss.plugins.discovery import EntryPoint  # noqa: E402
-from oss.plugins.manager import Plugins  # noqa: E402
-from oss.testing.fakes import FakeBackend  # noqa: E402
-from oss.turn.talk import Choices  # noqa: E402
-from oss_plugins.tui.app import OssApp, Start  # noqa: E402
-from oss_plugins.tui.chat_screen import ChatScreen  # noqa: E402
-from oss_plugins.tui.settings import Settings  # noqa: E402
+from oss.contracts.descriptors import Descriptor
+from oss.hookspecs import hookimpl
+from oss.plugins.discovery import EntryPoint
+from oss.plugins.manager import Plugins
+from oss.testing.fakes import FakeBackend
+from oss.turn.talk import Choices
+from oss_plugins.tui.app import OssApp, Start
+from oss_plugins.tui.chat_screen import ChatScreen
+from oss_plugins.tui.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -83,7 +82,9 @@ class Rig:
         setattr(self.module, name, lambda **_: part)
         return Descriptor(name, "of the test", f"{PARTS}:{name}")
 
-    def app(self, *, keys: dict[str, str] | None = None, theme: str = "oss-dark", **start: Any) -> OssApp:
+    def app(
+        self, *, keys: dict[str, str] | None = None, theme: str = "oss-dark", **start: Any
+    ) -> OssApp:
         sets = start.pop("sets", ())
         choices = Choices(
             profile=start.pop("profile", None),
@@ -149,7 +150,7 @@ class Driver:
     def text(self) -> str:
         """The characters on the screen, line by line."""
         screen = self.app.screen
-        width, height = self.app.size
+        height = self.app.size.height
         lines = screen._compositor.render_strips()
         return "\n".join(strip.text.rstrip() for strip in lines[:height])
 
