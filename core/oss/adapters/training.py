@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -168,6 +169,9 @@ def train(
     :raises UsageError: the name is taken.
     :raises ModelError: what came out does nothing, or is not the same when it is loaded again.
     """
+    if int(os.environ.get("RANK", "0")):
+        # One of several processes: it trains with the others, and the first keeps the result.
+        return prepared.method.train(prepared.job, lambda _: None, stop), None
     with staged(prepared.name, replace=replace_old) as (folder, finish):
         job = replace(prepared.job, out=folder)
         trained = prepared.method.train(job, report, stop)

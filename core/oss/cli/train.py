@@ -108,6 +108,8 @@ def train(
         _consent_to_reward(prepared.job.settings.reward)
     with TrainProgress() as progress, stop_on_interrupt(progress) as stop:
         trained, adapter = run_training(prepared, progress.report, stop, replace_old=replace)
+    if adapter is None and trained.complete:
+        return 0  # one of several processes; the first says what came out
     if adapter is None:
         _say(f"stopped after step {trained.steps} of {prepared.job.settings.steps}; saved")
         _say("hint: the same command with --resume goes on from here")

@@ -34,16 +34,16 @@ def launch_training(processes: int, arguments: Sequence[str]) -> int:
 
 
 def launch_command(processes: int, arguments: Sequence[str]) -> list[str]:
-    """The command line; on a machine without GPU the processes share the CPU."""
-    command = [sys.executable, "-m", "accelerate.commands.launch"]
-    command += ["--num_processes", str(processes), "--num_machines", "1"]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    if find_spec("torch") is None or not _has_gpu():
-        command.append("--cpu")
-    if processes > 1:
-        command.append("--multi_gpu" if _has_gpu() else "--use_cpu")
-        command.remove("--cpu") if "--cpu" in command else None
-    return [*command, "-m", "oss", *arguments]
+    """The command line. On GPUs through accelerate, one process each; without one through torch's
+    own launcher, since accelerate starts several CPU processes by MPI alone.
+    """
+    if _has_gpu():
+        launcher = ["accelerate.commands.launch", "--num_processes", str(processes)]
+        launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+        launcher += ["--multi_gpu"] if processes > 1 else []
+    else:
+        launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    return [sys.executable, "-m", *launcher, "-m", "oss", *arguments]
 
 
 def _has_gpu() -> bool:

@@ -80,7 +80,8 @@ def _changed(tensor: Any, delta: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
     weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
     exact = tensor.tensor_type == gguf.GGMLQuantizationType.F32
-    return (weights + delta).astype(np.float32 if exact else np.float16)
+    changed: np.ndarray[Any, Any] = weights + delta
+    return changed.astype(np.float32 if exact else np.float16)
 
 
 def alike(old: Any, new: Any, deltas: Mapping[str, np.ndarray[Any, Any]]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import time
 import warnings
 from dataclasses import replace
@@ -64,7 +65,8 @@ def run(
                 after = _look(trainer) if job.held_out else None
                 save(trainer, job.out)
             done = _trained(trainer, settings, began, before, after, complete=True)
-            clear_checkpoints(job.work)
+            if trainer.is_world_process_zero():
+                clear_checkpoints(job.work)
             return done
         except (RuntimeError, MemoryError, OSError) as error:
             _raise_full_disk(error, job)
@@ -102,6 +104,8 @@ def settled_digest(job: TrainJob) -> str:
 def _start(job: TrainJob, settled: str, report: Callable[[TrainEvent], None]) -> Path | None:
     found = whole_checkpoints(job.work)
     if not job.resume:
+        if int(os.environ.get("RANK", "0")):
+            return None  # the first of several processes clears for all
         clear_checkpoints(job.work)
         (job.work / "metrics.jsonl").unlink(missing_ok=True)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.trainer_pt_utils import get_length_grouped_indices
 from trl import SFTConfig, SFTTrainer
 
+from oss.contracts.errors import UsageError
 from oss_plugins.peft_training.watching import FiniteLoss, Watch
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ class Supervised(FiniteLoss, SFTTrainer):
         if self.args.train_sampling_strategy != "group_by_length":
             return super()._get_train_sampler(train_dataset)
         lengths = [len(ids) for ids in rows["input_ids"]]
+        # All rows of a step, whatever number of processes share them, so that the order is one.
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        size *= self.args.world_size
         return LengthGrouped(lengths, size, self.args.data_seed)
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -93,13 +97,15 @@ def orthogonality(model: Any) -> torch.Tensor | None:
 def arguments(job: TrainJob, settings: TrainSettings) -> dict[str, Any]:
     """The settings that every trainer of TRL takes, each decided here and none left to them."""
     looks = bool(job.held_out)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    batch, accumulation = per_process(settings, processes)
     return {
         "output_dir": str(job.work),
         "max_steps": settings.steps,
         "learning_rate": settings.learning_rate,
-        "per_device_train_batch_size": settings.batch,
-        "per_device_eval_batch_size": settings.batch,
-        "gradient_accumulation_steps": settings.accumulation,
+        "per_device_train_batch_size": batch,
+        "per_device_eval_batch_size": batch,
+        "gradient_accumulation_steps": accumulation,
         "warmup_steps": round(settings.warmup * settings.steps),
         "lr_scheduler_type": settings.schedule,
         "weight_decay": settings.weight_decay,
@@ -122,8 +128,24 @@ def arguments(job: TrainJob, settings: TrainSettings) -> dict[str, Any]:
         "load_best_model_at_end": bool(settings.patience and looks and settings.evaluate_every),
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
-        "use_cpu": False,
+        "use_cpu": not torch.cuda.is_available(),
     }
+
+
+def per_process(settings: TrainSettings, processes: int) -> tuple[int, int]:
+    """Batch and accumulation of each of several processes, so that a step stays the same.
+
+    :raises UsageError: the effective batch cannot be shared out evenly.
+    """
+    if settings.accumulation % processes == 0:
+        return settings.batch, settings.accumulation // processes
+    if settings.batch % processes == 0:
+        return settings.batch // processes, settings.accumulation
+    raise UsageError(
+        f"batch {settings.batch} x {settings.accumulation} cannot be shared by {processes} "
+        "processes",
+        hint=f"make train.accumulation a multiple of {processes}",
+    )
 
 
 def callbacks(watch: Watch, settings: TrainSettings, extra: Sequence[Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -52,6 +53,7 @@ class Watch(TrainerCallback):
         self.tokens = 0
         self.best: float | None = None
         self._seen = 0.0
+        self._writes = int(os.environ.get("RANK", "0")) == 0
         self._began = 0.0
         self._times: deque[float] = deque(maxlen=20)
 
@@ -59,7 +61,8 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Drop the metrics of steps that a resumed run repeats."""
-        if self.metrics.exists():
+        self._writes = state.is_world_process_zero
+        if self._writes and self.metrics.exists():
             lines = self.metrics.read_text("utf-8").splitlines()
             kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
             self.metrics.write_text("".join(f"{line}\n" for line in kept), "utf-8")
@@ -171,6 +174,8 @@ class Watch(TrainerCallback):
             self.report(TrainNotice(f"checkpoint at step {state.global_step}"))
 
     def _write(self, record: dict[str, Any]) -> None:
+        if not self._writes:
+            return  # one of several processes writes for all
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 

@@ -194,8 +194,17 @@ def test_an_adapter_made_elsewhere(oss_cli: OssCli, mine: Path, llama: Path, gpt
     assert "no difference" in diff.stderr
 
 
-def test_launch_prints_the_command(oss_cli: OssCli, mine: Path) -> None:
-    done = oss_cli.run("train", "--profile", "mine", "--launch", "0").ok()
-    assert "accelerate" in done.stdout
-    assert "--num_processes 2" in done.stdout
-    assert done.stdout.rstrip().endswith("-m oss train --profile mine")
+def test_two_processes_learn_the_same_as_one(oss_cli: OssCli, mine: Path) -> None:
+    shown = oss_cli.run("train", "--profile", "mine", "--launch", "0").ok()
+    assert shown.stdout.rstrip().endswith("-m oss train --profile mine")
+    known = ("train", "--profile", "mine", "--no-use", "--name")
+    oss_cli.run(*known, "one").ok()
+    oss_cli.run(*known, "two", "--launch", "2").ok()
+    losses = []
+    for name in ("one", "two"):
+        card = json.loads(oss_cli.run("adapter", "show", name, "--json").ok().stdout)
+        losses.append((card["result"]["loss"], card["result"]["held_out_after"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    uneven = oss_cli.run(*known, "three", "--set", "train.batch=3", "--launch", "2")
+    assert uneven.code != 0
+    assert "cannot be shared" in uneven.stderr
