@@ -23,9 +23,7 @@ def script(page_blocks: list[Block]) -> str:
     lines = ["set -euo pipefail"]
     for block in page_blocks:
         lines += [f"# {block}"]
-        lines += [
-            raw[2:] for raw in block.body.splitlines() if raw.startswith("$ ")
-        ]
+        lines += [raw[2:] for raw in block.body.splitlines() if raw.startswith("$ ")]
     return "\n".join(lines)
 
 

@@ -25,7 +25,7 @@ def doctor(*, as_json: bool) -> int:
     from oss.plugins.manager import load_plugins
 
     plugins = load_plugins()
-    findings = {
+    findings: dict[str, Any] = {
         "machine": _machine(),
         "backends": list(_backends(plugins)),
         "models": list(_models(plugins)),
