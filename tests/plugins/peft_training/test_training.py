@@ -287,3 +287,35 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     return load_file(folder / "model.safetensors")
+
+
+def test_nothing_is_left_to_the_defaults_of_trl(
+    gpt_oss: Path, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL turns bf16, checkpointing and the balancing loss of routers on by itself."""
+    from oss_plugins.peft_training import building
+
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        "oss_plugins.peft_training.running.run",
+        lambda job, build, save, report: seen.append(build(job.settings)),
+    )
+    for router in (False, True):
+        job = make_job(gpt_oss, options={"r": 2, "router": router})
+        building.train(method_of("lora"), job, Recorder(), lambda: False)
+    frozen, trained = seen
+    assert not frozen.args.bf16
+    assert not frozen.args.gradient_checkpointing
+    assert next(frozen.model.parameters()).dtype == torch.float32
+    assert not frozen.aux_loss_enabled
+    assert trained.aux_loss_enabled
+
+
+def test_adalora_takes_rank_away_while_it_learns(llama: Path, make_job: MakeJob) -> None:
+    """Rank moves between the optimiser's step and the clearing of gradients, or never."""
+    job = make_job(llama, "adalora", options={"r": 4}, steps=12)
+    train(job)
+    config = json.loads((job.out / "adapter_config.json").read_text())
+    kept = [rank for ranks in config["rank_pattern"].values() for rank in ranks]
+    assert len(kept) == 14 * 6
+    assert sum(kept) == 14 * 4
