@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -15,7 +17,23 @@ from oss_plugins.serve.app import build_app
 from oss_plugins.serve.service import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from oss_plugins.serve.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    """Ends with exit code 0 when a signal has asked it to; a second Ctrl-C does not wait."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        wanted = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in wanted}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def run_server(settings: Settings, host: str, port: int, *, load: bool = False) -> int:
@@ -46,7 +64,7 @@ async def _run(settings: Settings, host: str, port: int, *, load: bool) -> int:
         loop="asyncio",
         http="h11",
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     loading = asyncio.create_task(_load(service, names if load else []))
     _say(f"serving {', '.join(names)} at {address}/v1" + ("" if settings.key else " (no key)"))
     try:

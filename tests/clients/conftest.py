@@ -1,0 +1,81 @@
+"""Clients that others wrote, against `oss serve` on the starter model."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oss.testing.program import OssCli, OssHome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server. ``url`` ends in ``/v1``; ``embedder`` is a model that has embeddings."""
+
+    url: str
+    model: str
+    embedder: str
+    home: OssHome
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(self.url.removesuffix("/v1") + "/metrics") as answer:
+            return str(answer.read().decode())
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, starter_gguf: Path) -> Iterator[Served]:
+    root = tmp_path_factory.mktemp("clients")
+    home = OssHome(root / "home", root / "work")
+    home.path.mkdir()
+    home.cwd.mkdir()
+    home.write(
+        "config/profiles/tiny.toml",
+        f"""
+        [model]
+        name = {json.dumps(str(starter_gguf))}
+        context = 4096
+        [persona]
+        system = "You are a helpful assistant. Answer in one short sentence."
+        [sampling]
+        temperature = 0.0
+        max_tokens = 48
+        [backend.llamacpp]
+        threads = 2
+        """,
+    )
+    home.write(
+        "config/profiles/vectors.toml",
+        """
+        [model]
+        name = "fake:vectors"
+        [backend]
+        name = "fake"
+        """,
+    )
+    cli = OssCli(home)
+    cli.use_fakes()
+    process = cli.start("serve", "-p", "tiny", "-p", "vectors", "--port", "0")
+    assert process.stderr is not None
+    lines = []
+    for raw in process.stderr:
+        lines.append(raw.decode())
+        if found := re.search(r"at (http://\S+/v1)", lines[-1]):
+            break
+    else:
+        raise AssertionError("".join(lines))
+    try:
+        yield Served(found.group(1), "tiny", "vectors", home)
+    finally:
+        process.terminate()
+        rest = process.communicate(timeout=60)[1].decode()
+        assert process.returncode == 0, rest
+        assert "Traceback" not in rest, rest
