@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from pathlib import Path
+import sysconfig
+from typing import TYPE_CHECKING
 
 import pytest
 
-from oss.testing.program import OssHome
 from support.markdown import Block, blocks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oss.testing.program import OssHome
 
 PAGES = sorted({block.page for block in blocks("console")})
 
@@ -31,7 +35,7 @@ def script(page_blocks: list[Block]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_the_commands_of_a_page_run(page: Path, oss_home: OssHome, starter_home: Path) -> None:
-    program = Path(sys.executable).parent
+    program = sysconfig.get_path("scripts")
     done = subprocess.run(
         ["bash", "-x", "-c", script([b for b in blocks("console") if b.page == page])],
         cwd=oss_home.cwd,

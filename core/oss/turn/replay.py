@@ -9,6 +9,7 @@ from oss.turn.events import Event, PassagesFound, Reasoning, Text, ToolCalled, T
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from oss.contracts.messages import ToolCall
     from oss.store import Turn
 
 
@@ -16,7 +17,7 @@ def replay(turn: Turn) -> Iterator[Event]:
     """Passages, thinking, text, tool calls and results, in order; not how it ended."""
     if turn.passages:
         yield PassagesFound(turn.passages)
-    calls = {}
+    calls: dict[str | None, ToolCall] = {}
     for message in turn.messages[1:]:
         if message.role == "tool":
             call = calls.get(message.tool_call_id)
