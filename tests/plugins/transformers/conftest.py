@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.peft_folders import write_peft_lora
 
 from oss.contracts.adapter import AdapterRef
 from oss.contracts.model import LocalModel
 from oss_plugins.hf_transformers import OPTIONS
+from support.peft_folders import write_peft_lora
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

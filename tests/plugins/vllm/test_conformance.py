@@ -19,14 +19,13 @@ import pytest
 pytest.importorskip("httpx2")
 pytest.importorskip("transformers")
 
-from tests.support.peft_folders import write_peft_lora
-
 from oss.contracts.adapter import AdapterRef
 from oss.contracts.chat import ChatRequest, Sampling
 from oss.contracts.errors import BackendError
 from oss.contracts.model import LocalModel
 from oss.testing.conformance.backend import CAPITAL, SAME, BackendConformance, Opened, answer
 from oss_plugins.vllm_server.backend import VllmBackend
+from support.peft_folders import write_peft_lora
 
 from .conftest import DEFAULTS
 
