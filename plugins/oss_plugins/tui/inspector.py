@@ -103,7 +103,7 @@ class Inspector(VerticalScroll, can_focus=False):
         section.display = bool(parts)
         async with self.batch():
             await section.remove_children()
-            if parts:
+            if parts and section.is_attached:  # not where the application ends
                 await section.mount(Static(Content(printable(title)), classes="heading"), *parts)
 
 

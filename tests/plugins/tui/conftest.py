@@ -128,9 +128,19 @@ class Driver:
         await self.pilot.pause()
 
     async def say(self, text: str) -> None:
+        before = self.screen.turns.last
+        self.screen.prompt.focus()
         self.screen.prompt.set_text(text)
         await self.press("enter")
-        await self.until(lambda: not self.screen.busy)
+
+        def said() -> bool:
+            if text.startswith("/"):
+                return all(w.is_finished for w in self.app.workers if w.group == "command")
+            last = self.screen.turns.last
+            return last is not None and last is not before and not self.screen.busy
+
+        await self.until(said)
+        await self.pilot.pause()
 
     async def until(self, condition: Callable[[], Any], seconds: float = 20) -> None:
         for _ in range(int(seconds / 0.02)):

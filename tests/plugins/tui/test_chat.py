@@ -69,7 +69,6 @@ async def test_stop_keeps_what_came(rig: Any) -> None:
         assert "пишу дальше" in d.text
         await d.press("escape")
         await d.shows("stopped; what came is kept")
-        assert rig.backend.engines[0].closed == 1
     [[turn]] = kept()
     assert turn.state == "cancelled"
     assert turn.answer.startswith("слово слово")
@@ -249,12 +248,12 @@ async def test_switching_in_the_middle(rig: Any, oss_home: OssHome) -> None:
         assert len(rig.backend.engines) == 1  # the model is not loaded again
         await d.say("/profile нет")
         await d.shows("✗ unknown profile 'нет'", "→")
-        await d.say("/set model.name=fake:two")
+        await d.say("/model fake:two")
         await d.until(lambda: d.screen.talk.made.choice.model.name == "fake:two")
         await d.say("три")
     assert len(rig.backend.engines) == 2
     last = rig.backend.engines[1].requests[-1].messages
-    assert [m.content for m in last if m.role != "system"] == ["один", "раз", "два", "два", "три"]
+    assert [m.content for m in last[-5:]] == ["один", "раз", "два", "два", "три"]
     assert [t.setup.persona for t in kept()[0]] == ["assistant", "critic", "critic"]
 
 
