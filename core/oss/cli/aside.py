@@ -31,6 +31,7 @@ class Aside:
 
     quiet: bool = False
     _waiting: asyncio.Task[None] | None = field(default=None, init=False)
+    _label: str = field(default="", init=False)
     _shown: bool = field(default=False, init=False)
 
     def note(self, line: str) -> None:
@@ -50,8 +51,13 @@ class Aside:
     def wait(self, label: str) -> None:
         """Show that something is going on, if it takes long and a person watches."""
         self.clear()
+        self._label = label
         if not self.quiet and colours(sys.stderr):
-            self._waiting = asyncio.get_running_loop().create_task(self._animate(label))
+            self._waiting = asyncio.get_running_loop().create_task(self._animate())
+
+    def wait_for(self, stage: str) -> None:
+        """Show another label, if one is shown: how far a load has come."""
+        self._label = stage
 
     def clear(self) -> None:
         """End :meth:`wait`."""
@@ -63,15 +69,16 @@ class Aside:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-    async def _animate(self, label: str) -> None:
+    async def _animate(self) -> None:
         await asyncio.sleep(SHOW_AFTER_S)
         # One row of the terminal at most: more could not be wiped out again.
         room = shutil.get_terminal_size().columns - 12
-        label = label if len(label) <= room else "…" + label[len(label) - room + 1 :]
         begun, step = asyncio.get_running_loop().time() - SHOW_AFTER_S, 0
         while True:
             seconds = asyncio.get_running_loop().time() - begun
             frame = FRAMES[step % len(FRAMES)]
+            label = self._label
+            label = label if len(label) <= room else "…" + label[len(label) - room + 1 :]
             self._shown = True
             sys.stderr.write(f"\r\x1b[K\x1b[2m{frame} {label} {seconds:.0f} s\x1b[22m")
             sys.stderr.flush()

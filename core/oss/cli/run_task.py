@@ -184,15 +184,18 @@ async def _show(
         from oss.cli.consent import Asking
 
         consent = Asking(aside)
+    from oss.engines.loading import loading_heard_by
+
     made = chat.session.ingredients
     events = chat.say(prompt, attachments=attachments, consent=consent, json_schema=schema)
-    record = await show_answer(
-        events,
-        writer,
-        aside,
-        reasoning=options.show_reasoning or made.profile.reasoning.show,
-        label=f"loading {made.choice.model.name}",
-    )
+    with loading_heard_by(aside.wait_for):
+        record = await show_answer(
+            events,
+            writer,
+            aside,
+            reasoning=options.show_reasoning or made.profile.reasoning.show,
+            label=f"loading {made.choice.model.name}",
+        )
     done = record.done
     assert done is not None  # noqa: S101  a turn ends with it, or raises
     if options.as_json:
