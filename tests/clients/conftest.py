@@ -49,7 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, starter_gguf: Path) -> Iter
         temperature = 0.0
         max_tokens = 48
         [backend.llamacpp]
-        threads = 2
+        threads = 1
         """,
     )
     home.write(
