@@ -64,10 +64,16 @@ def compare(manifest: Manifest, roots: Sequence[Root], *, whole: bool, full: boo
     :param full: read every file again.
     """
     found = find_files(roots)
+    if not full and manifest.settled(found.files):
+        return Plan(found, (), ())
+    for path in [path for path in found.files if not (path.isascii() or _is_text(path))]:
+        del found.files[path]
+        found.faults[path] = "has a name that is not UTF-8; rename it"
     known = manifest.known()
     for path in [path for path in found.faults if path in known and _removed(path)]:
         del found.faults[path]
     if found.files == known and not full:
+        manifest.settle(found.files)
         return Plan(found, (), ())
     todo = [path for path, seen in found.files.items() if full or known.get(path) != seen]
     missing = [path for path in known if path not in found.files]
@@ -78,6 +84,14 @@ def compare(manifest: Manifest, roots: Sequence[Root], *, whole: bool, full: boo
         ]
     gone = [path for path in missing if not (found.faults and found.may_have(path))]
     return Plan(found, tuple(sorted(todo)), tuple(gone))
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _removed(path: str) -> bool:

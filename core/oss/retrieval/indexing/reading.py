@@ -93,8 +93,6 @@ class Reader:
         if not loader:
             return Read(row)
         row = row._replace(loader=loader)
-        if fault := _fault_of_name(path):
-            return Read(row._replace(fault=fault), passing=True)
         if size > rules.largest:
             why = f"is larger than {rules.largest / 2**20:g} MB (--max-size)"
             return Read(row._replace(fault=why))
@@ -139,13 +137,3 @@ class Reader:
 def suffix_of(path: str) -> str:
     """In lower case, with its dot."""
     return os.path.splitext(path)[1].lower()  # noqa: PTH122
-
-
-def _fault_of_name(path: str) -> str:
-    if path.isascii():
-        return ""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return "has a name that is not UTF-8; rename it"
-    return ""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oss.retrieval.indexing.ignoring import (
-    GITIGNORE,
     Layer,
     ignored,
     layer_of,
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oss.retrieval.indexing.roots import Root, Rules
+
+_TYPE = 0o170000  # the bits that stat.S_IFMT keeps
 
 
 @dataclass
@@ -85,6 +86,7 @@ def reason(error: OSError) -> str:
 
 def _walk(root: Root, faults: dict[str, str]) -> dict[str, tuple[int, int]]:
     rules = root.rules
+    follow = rules.follow
     start: tuple[Layer, ...] = layers_above(root.path) if rules.gitignore else ()
     last = (patterns(root.path, rules.exclude),) if rules.exclude else ()
     only = patterns(root.path, [f"/{root.only}"]) if root.only else None
@@ -104,24 +106,24 @@ def _walk(root: Root, faults: dict[str, str]) -> dict[str, tuple[int, int]]:
         except OSError as error:
             faults[folder] = reason(error)
             continue
-        if rules.gitignore and any(entry.name == GITIGNORE for entry in entries):
-            own = layer_of(folder)
-            layers = (*layers, own) if own else layers
+        if rules.gitignore and (own := layer_of(folder)):
+            layers = (*layers, own)
         both = (*layers, *last)
         for entry in entries:
-            if entry.name[0] == "." and (not rules.hidden or entry.name == ".git"):
+            name = entry.name
+            if name[0] == "." and (name == ".git" or not rules.hidden):
                 continue
             try:
-                if entry.is_dir(follow_symlinks=rules.follow):
+                if entry.is_dir(follow_symlinks=follow):
                     if not (both and ignored(entry.path + os.sep, both)):
                         waiting.append((entry.path, layers))
                     continue
                 if (both and ignored(entry.path, both)) or (only and not only.says(entry.path)):
                     continue
-                info = entry.stat(follow_symlinks=rules.follow)
+                info = entry.stat(follow_symlinks=follow)
             except OSError as error:
                 faults[entry.path] = reason(error)
                 continue
-            if stat.S_ISREG(info.st_mode):
+            if info.st_mode & _TYPE == stat.S_IFREG:
                 files[entry.path] = (info.st_size, info.st_mtime_ns)
     return files
