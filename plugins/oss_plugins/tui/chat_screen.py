@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
@@ -16,7 +17,6 @@ from textual.worker import WorkerCancelled, WorkerFailed
 from oss.contracts.errors import ConfigError, ModelError, OssError
 from oss.turn.attachments import user_message
 from oss.turn.untrusted import printable
-from oss_plugins.tui.answer import CITATION, code_blocks
 from oss_plugins.tui.dialogs import AskConsent, AskText, AskYes, Item, Pick, ShowText
 from oss_plugins.tui.faults import keep_fault
 from oss_plugins.tui.history import History
@@ -137,6 +137,8 @@ class ChatScreen(Screen[None]):
 
         start = self._start
         warnings: list[str] = []
+        # What the first answer needs, imported while a person still writes the question.
+        await asyncio.to_thread(import_module, "oss_plugins.tui.answer")
         plugins = start.plugins
         if plugins is None:
             from oss.plugins.manager import load_plugins
@@ -387,6 +389,8 @@ class ChatScreen(Screen[None]):
         self._tell(f"copied: {what}, {len(text)} characters")
 
     async def _copy_code(self, record: Record) -> None:
+        from oss_plugins.tui.answer import code_blocks
+
         blocks = code_blocks(record.answer)
         if len(blocks) > 1:
             items = [
@@ -401,6 +405,8 @@ class ChatScreen(Screen[None]):
 
     async def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
         """A citation opens its passage; another link is copied, never followed by itself."""
+        from oss_plugins.tui.answer import CITATION
+
         event.stop()
         view = next((n for n in event.markdown.ancestors if isinstance(n, TurnView)), None)
         if event.href.startswith(CITATION) and view is not None:

@@ -20,11 +20,11 @@ from oss.turn.events import (
     ToolReturned,
 )
 from oss.turn.untrusted import clean, printable
-from oss_plugins.tui.answer import Answer
 from oss_plugins.tui.feed import Feed
 from oss_plugins.tui.keys import bindings
 
 if TYPE_CHECKING:
+    from oss_plugins.tui.answer import Answer
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -131,6 +131,8 @@ class TurnView(Vertical, can_focus=True):
 
     async def _text(self, text: str) -> None:
         if self._answer is None:
+            from oss_plugins.tui.answer import Answer
+
             self._end_thought()
             text = text.lstrip("\n")
             self._answer = Answer("", lambda: len(self.record.passages))

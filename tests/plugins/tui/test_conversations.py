@@ -35,7 +35,8 @@ async def test_search_open_and_go_on(rig: Any) -> None:
         assert "про горы" not in d.text
         await d.press("enter", "enter")
         await d.shows("Море солёное.")
-        await d.until(lambda: d.screen.focused is d.screen.prompt)
+        # What was found has the focus.
+        await d.until(lambda: d.screen.focused is d.screen.turns.last)
         await d.say("ещё")
         await d.shows("дальше")
     sent = rig.backend.engines[-1].requests[-1].messages
@@ -109,7 +110,7 @@ async def test_narrow_shows_one_thing_at_a_time(rig: Any) -> None:
 async def test_help_says_the_keys_as_they_are(rig: Any) -> None:
     async with rig.running(keys={"new": "ctrl+s"}) as d:
         await d.press("f1")
-        await d.shows("ctrl+s", "a new conversation", "/persona")
+        await d.shows("ctrl+s", "a new conversation")
         await d.press("escape")
         await d.say("раз")
         await d.press("ctrl+s")
@@ -125,7 +126,7 @@ async def test_the_palette_finds_actions(rig: Any) -> None:
 
 
 async def test_compare(rig: Any) -> None:
-    rig.home.write("config/profiles/другой.toml", 'extends = "base"\n[persona]\nsystem = "Другой."')
+    rig.home.write("config/profiles/другой.toml", 'extends = "base"\n[model]\nname = "fake:one"\n[persona]\nsystem = "Другой."')
     async with rig.running() as d:
         rig.backend.script += ["слева ответ", "справа ответ"]
         await d.press("ctrl+g")
