@@ -43,12 +43,14 @@ class Catalogue:
     """Finds models by name. A profile is read again when one of its files has changed.
 
     :param only: names of profiles; empty: all.
+    :param parallel: how many requests run at once.
     :ivar version: goes up when a model is made or made anew.
     """
 
-    def __init__(self, plugins: Plugins, only: tuple[str, ...] = ()) -> None:
+    def __init__(self, plugins: Plugins, only: tuple[str, ...] = (), parallel: int = 1) -> None:
         self._plugins = plugins
         self._only = only
+        self._parallel = parallel
         self._served: dict[str, Served] = {}
         self.version = 0
 
@@ -126,9 +128,20 @@ class Catalogue:
                     param="model",
                 )
             made = gather(resolved, self._plugins, [replace(refs[adapter], scale=1.0)])
+        made = self._with_slots(made)
         session = Session(made, self._plugins, summaries=_Bounded())
         files = [str(path) for path in resolved.files]
         return Served(name, session, spec_of(made), _stamp(files), int(time.time()))
+
+    def _with_slots(self, made: Ingredients) -> Ingredients:
+        """Engines with slots get one for each request that may run, unless the profile says how
+        many: a request without a slot would wait for the whole answer of another.
+        """
+        given = made.profile.backend.options.get(made.backend_name, {})
+        if "slots" not in made.options or "slots" in given:
+            return made
+        slots = max(made.options["slots"], self._parallel)
+        return replace(made, options={**made.options, "slots": slots})
 
     def _only_name(self, profile: FoundProfile) -> str:
         return str(profile.path) if profile.place == "path" else profile.name

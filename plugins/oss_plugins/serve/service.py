@@ -98,7 +98,7 @@ class Service:
         self.plugins = plugins
         self.pool = pool
         self.metrics = Metrics()
-        self.catalogue = Catalogue(plugins, settings.profiles)
+        self.catalogue = Catalogue(plugins, settings.profiles, settings.parallel)
         self.queue = Queue(settings.parallel, settings.queue, self.metrics)
         self._expected = -1
 
