@@ -58,6 +58,10 @@ def run(
             with quiet():
                 trainer = build(settings)
                 before = _look(trainer) if job.held_out else None
+                if before is not None and trainer.args.world_size > 1:
+                    # A look prepares the model for evaluation, and training would take it as it
+                    # is: each process would then learn alone, without a word.
+                    trainer = build(settings)
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
                 watch = watch_of(trainer)
                 if watch.stopped:
