@@ -37,7 +37,7 @@ async def picture() -> str:
     from oss.plugins.discovery import EntryPoint
     from oss.plugins.manager import Plugins
     from oss.store import Setup, Store
-    from oss.turn.talk import Choices
+    from oss.turn.choices import Choices
     from oss_plugins.tui.app import OssApp, Start
     from oss_plugins.tui.settings import Settings
 
@@ -57,8 +57,12 @@ async def picture() -> str:
             [user, answer],
             passages=[
                 Passage("A mutex is held by one thread at a time.", "threads.md", (0, 41), 0.91),
-                Passage("Locks that are taken in one order never wait in a circle.",
-                        "deadlocks.md", (80, 137), 0.74),
+                Passage(
+                    "Locks that are taken in one order never wait in a circle.",
+                    "deadlocks.md",
+                    (80, 137),
+                    0.74,
+                ),
             ],
             finish_reason="stop",
             usage=Usage(412, 96, 318),

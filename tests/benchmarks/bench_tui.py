@@ -213,7 +213,7 @@ async def memory(cli: OssCli) -> tuple[float, float]:
     sys.path.append(str(cli.home.path / "site-packages"))
     from oss.plugins.discovery import EntryPoint
     from oss.plugins.manager import Plugins
-    from oss.turn.talk import Choices
+    from oss.turn.choices import Choices
     from oss_plugins.tui.app import OssApp, Start
     from oss_plugins.tui.prompt import Prompt
     from oss_plugins.tui.settings import Settings

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from oss.store import Store
     from oss.turn.attachments import Attachment
     from oss.turn.chat import Chat
-    from oss.turn.talk import Choices, Talk
+    from oss.turn.choices import Choices
+    from oss.turn.talk import Talk
 
 BROKEN_PIPE = 141
 """128 and the number of SIGPIPE: the reader of stdout has gone."""
@@ -52,7 +53,7 @@ class RunOptions:
 
     def choices(self) -> Choices:
         """What the flags choose over the profile."""
-        from oss.turn.talk import Choices
+        from oss.turn.choices import Choices
 
         flags = {
             "sampling.temperature": self.temperature,

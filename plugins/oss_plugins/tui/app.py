@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from oss.plugins.manager import Plugins
-    from oss.turn.talk import Choices
+    from oss.turn.choices import Choices
     from oss_plugins.tui.settings import Settings
 
 

@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Markdown, Static
+from textual.widgets import Footer, Input, Static
 from textual.worker import WorkerCancelled, WorkerFailed
 
 from oss.contracts.errors import ConfigError, ModelError, OssError
@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.widgets import Markdown
     from textual.worker import Worker
 
     from oss.contracts.messages import ToolCall
     from oss.turn.attachments import Attachment
+    from oss.turn.choices import Choices
     from oss.turn.commands import Reply
-    from oss.turn.talk import Choices, Talk
+    from oss.turn.talk import Talk
     from oss_plugins.tui.app import Start
     from oss_plugins.tui.slider import Slider
 

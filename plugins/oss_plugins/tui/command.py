@@ -57,7 +57,7 @@ def tui(
     """
     import sys
 
-    from oss.turn.talk import Choices
+    from oss.turn.choices import Choices
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("oss tui needs a terminal", hint='oss run "your question"')

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from oss.contracts.messages import ToolCall
     from oss.plugins.manager import Plugins
-    from oss.turn.talk import Choices, Talk
+    from oss.turn.choices import Choices
+    from oss.turn.talk import Talk
 
 
 class Side(Vertical):

@@ -39,11 +39,11 @@ def read_settings() -> Settings:
 
     :raises ConfigError: broken, an unknown key, or two actions on one key.
     """
-    from oss.profile.toml_file import read_toml, show_path
-
     path = settings_path()
     if not path.is_file():
         return Settings()
+    from oss.profile.toml_file import read_toml, show_path
+
     file = read_toml(path)
 
     def where(*key: str) -> str:

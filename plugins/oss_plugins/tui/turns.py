@@ -24,10 +24,10 @@ from oss_plugins.tui.feed import Feed
 from oss_plugins.tui.keys import bindings
 
 if TYPE_CHECKING:
-    from oss_plugins.tui.answer import Answer
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from oss_plugins.tui.answer import Answer
     from oss_plugins.tui.records import Record
 
 PROMPT_LINES = 12

@@ -14,7 +14,7 @@ from oss.hookspecs import hookimpl
 from oss.plugins.discovery import EntryPoint
 from oss.plugins.manager import Plugins
 from oss.testing.fakes import FakeBackend
-from oss.turn.talk import Choices
+from oss.turn.choices import Choices
 from oss_plugins.tui.app import OssApp, Start
 from oss_plugins.tui.chat_screen import ChatScreen
 from oss_plugins.tui.settings import Settings

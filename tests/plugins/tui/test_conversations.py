@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from oss.store import Setup, Store
 from oss.contracts.messages import Message
-
-if TYPE_CHECKING:
-    pass
+from oss.store import Setup, Store
 
 SETUP = Setup("base", "0" * 64, "fake:one", "scripted", "assistant")
 
@@ -126,7 +123,10 @@ async def test_the_palette_finds_actions(rig: Any) -> None:
 
 
 async def test_compare(rig: Any) -> None:
-    rig.home.write("config/profiles/другой.toml", 'extends = "base"\n[model]\nname = "fake:one"\n[persona]\nsystem = "Другой."')
+    rig.home.write(
+        "config/profiles/другой.toml",
+        'extends = "base"\n[model]\nname = "fake:one"\n[persona]\nsystem = "Другой."',
+    )
     async with rig.running() as d:
         rig.backend.script += ["слева ответ", "справа ответ"]
         await d.press("ctrl+g")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
 SIZES = [(132, 38), (80, 24)]
+NAMES = ["wide", "narrow"]
 ANSWER = "Это **замок** [1].\n\n```python\nwith lock:\n    x += 1\n```\n\n- раз\n- *два*\n"
 
 
@@ -53,13 +54,13 @@ def ready(*keys: str) -> Any:
     return run
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=NAMES)
 def test_chat(filled: Any, snap_compare: Any, size: tuple[int, int]) -> None:
     app = filled.app(conversation=1)
     assert snap_compare(app, terminal_size=size, run_before=ready())
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=NAMES)
 def test_pick_a_persona(filled: Any, snap_compare: Any, size: tuple[int, int]) -> None:
     app = filled.app(conversation=1)
     assert snap_compare(app, terminal_size=size, run_before=ready("f3"))

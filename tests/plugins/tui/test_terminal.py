@@ -45,7 +45,8 @@ class Terminal:
                     return ""
                 break
             shown = "\n".join(self.screen.display)
-            if condition and (condition in shown if isinstance(condition, str) else condition(shown)):
+            met = condition in shown if isinstance(condition, str) else condition(shown)
+            if condition and met:
                 return shown
         raise AssertionError("\n".join(self.screen.display))
 
@@ -86,9 +87,10 @@ def test_a_terminal_that_is_closed_keeps_what_came(
     t = terminal("-m", str(starter_gguf), "--set", "sampling.max_tokens=3000")
     t.until("Ask something")
     t.child.send("Write a very long story about the sea.\r")
-    t.until(lambda text: "sea" in text.split("about the sea", 1)[-1])
+    question = "about the sea."
+    t.until(lambda text: question in text and len(text.split(question)[-1].split()) > 60)
     os.kill(t.child.pid, signal.SIGHUP)
     t.until("")
     [turn] = oss_cli.run("log", "show", "--json").ok().json()["turns"]
     assert turn["state"] == "cancelled"
-    assert "sea" in turn["messages"][1]["content"]
+    assert len(turn["messages"][1]["content"].split()) > 20
