@@ -185,7 +185,7 @@ class VectorStore(ABC):
     name; a store on a server may leave it alone), and the validated options of its descriptor,
     as keywords.
 
-    :ivar address: where the collections are; empty for folders of this machine.
+    :ivar address: where the collections are; empty for the folders that ``folder`` names.
     """
 
     name: ClassVar[str]
