@@ -1,0 +1,183 @@
+"""`oss serve` as a program."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oss.testing.program import OssCli
+
+PROFILE = """
+    [model]
+    name = "fake:one"
+    [backend]
+    name = "fake"
+"""
+
+
+@pytest.fixture
+def cli(oss_cli: OssCli) -> OssCli:
+    oss_cli.use_fakes()
+    oss_cli.home.write("config/profiles/моё.toml", PROFILE)
+    oss_cli.home.write("config/profiles/mine.toml", PROFILE)
+    return oss_cli
+
+
+@contextmanager
+def serving(cli: OssCli, *flags: str) -> Iterator[tuple[Any, int]]:
+    process = cli.start("serve", "--port", "0", *flags)
+    assert process.stderr is not None
+    seen = []
+    try:
+        for raw in process.stderr:
+            seen.append(raw.decode())
+            if found := re.search(r":(\d+)/v1", seen[-1]):
+                break
+        else:
+            raise AssertionError("".join(seen))
+        yield process, int(found.group(1))
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, Any]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    found = answer.status, json.loads(answer.read())
+    connection.close()
+    return found
+
+
+def test_it_serves_and_stops(cli: OssCli) -> None:
+    with serving(cli, "-p", "mine", "-p", "моё", "--load") as (process, port):
+        status, found = get(port, "/v1/models")
+        assert status == 200
+        assert {entry["id"] for entry in found["data"]} == {"mine", "моё"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_running_answers_may_end(cli: OssCli) -> None:
+    long = "слово " * 3000
+    cli.home.write(
+        "config/profiles/mine.toml",
+        PROFILE + f'    [backend.fake]\n    answers = ["{long}"]\n',
+    )
+    with serving(cli, "-p", "mine") as (process, port):
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        body = {"model": "mine", "messages": [{"role": "user", "content": "x"}], "stream": True}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body))
+        answer = connection.getresponse()
+        answer.read(100)
+        process.send_signal(signal.SIGINT)
+        rest = answer.read().decode()
+        assert rest.rstrip().endswith("data: [DONE]")
+        connection.close()
+        assert process.wait(20) == 0
+
+
+def test_a_key_from_a_file(cli: OssCli) -> None:
+    path = cli.home.write("key", "sésame\n")
+    path.chmod(0o644)
+    refused = cli.run("serve", "--key", f"file:{path}").failed(10)
+    assert "chmod 600" in refused.stderr
+    path.chmod(0o600)
+    with serving(cli, "-p", "mine", "--key", f"file:{path}") as (_, port):
+        assert get(port, "/v1/models")[0] == 401
+        right = "Bearer sésame".encode().decode("latin-1")
+        assert get(port, "/v1/models", Authorization=right)[0] == 200
+
+
+def test_what_it_refuses(cli: OssCli) -> None:
+    assert "without a key" in cli.run("serve", "--host", "0.0.0.0").failed(2).stderr
+    assert "NOT_SET" in cli.run("serve", "--key", "env:NOT_SET").failed(3).stderr
+    secret = cli.run("serve", "--key", "hunter2").failed(3).stderr
+    assert "hunter2" not in secret
+    assert "nothing" in cli.run("serve", "-p", "nothing").failed(3).stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        busy = cli.run("serve", "-p", "mine", "--port", str(port)).failed(8)
+        assert str(port) in busy.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_short_soak(cli: OssCli) -> None:
+    """Mixed load leaves no thread, no open file and no running request behind."""
+    with serving(cli, "-p", "mine", "--queue", "2", "--parallel", "2") as (process, port):
+
+        def state() -> tuple[int, int]:
+            folder = Path(f"/proc/{process.pid}")
+            return len([*(folder / "task").iterdir()]), len([*(folder / "fd").iterdir()])
+
+        def load(number: int, rounds: int) -> None:
+            body = {"model": "mine", "messages": [{"role": "user", "content": "слово " * 50}]}
+            for turn in range(rounds):
+                raw = json.dumps({**body, "stream": turn % 2 == 0}).encode()
+                kind = (number + turn) % 5
+                if kind == 1:
+                    raw = raw[:20]
+                elif kind == 2:
+                    raw += b" " * (5 * 1024 * 1024)
+                with socket.create_connection(("127.0.0.1", port), 20) as connection:
+                    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                    try:
+                        connection.sendall(
+                            head
+                            + b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(raw), raw)
+                        )
+                        if kind == 3:
+                            connection.recv(10)
+                        elif kind != 4:
+                            while connection.recv(65536):
+                                pass
+                    except (BrokenPipeError, ConnectionResetError):
+                        pass  # a body that is too large is not read to its end
+
+        def round_of_load(rounds: int) -> None:
+            threads = [threading.Thread(target=load, args=(n, rounds)) for n in range(6)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        def settled() -> tuple[int, int]:
+            before = state()
+            for _ in range(100):
+                time.sleep(0.1)
+                before, now = state(), before
+                if before == now:
+                    return now
+            return before
+
+        round_of_load(5)
+        before = settled()
+        round_of_load(20)
+        after = settled()
+        assert after[0] <= before[0]
+        assert after[1] <= before[1]
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        assert "oss_requests_running 0.0" in text
+        assert "oss_requests_waiting 0.0" in text
+        assert 'status="500"' not in text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
