@@ -155,10 +155,12 @@ async def measure(model: Path, rounds: int) -> list[Ratio]:
         cold = await answer(port, "x", body("tiny", "rain", persona=False))
         warm = await answer(port, "x", body("tiny", "rain", persona=False))
         await answer(raw, "raw", body("m", "rain", persona=True))
-        for _ in range(rounds):
+        for turn in range(-1, rounds):  # the first one fills the slots, and is not kept
             ours = await load(port, "x", "tiny", persona=False, at_once=True)
             theirs = await load(raw, "raw", "m", persona=True, at_once=True)
             row = await load(port, "x", "tiny", persona=False, at_once=False)
+            if turn < 0:
+                continue
             for name, value in (
                 ("oss", ours["rate"]),
                 ("raw", theirs["rate"]),
