@@ -42,6 +42,7 @@ __all__ = [
 _MODULES = {
     "Choice": "choose",
     "choose_model": "choose",
+    "fetchable": "choose",
     "weights_hash": "digest",
     "ModelFacts": "facts",
     "inspect_model": "facts",
