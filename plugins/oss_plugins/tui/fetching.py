@@ -98,7 +98,9 @@ class FetchModel(ModalScreen[str | None]):
             self.dismiss(None)
         except OssError as error:
             self._fetching = False
+            self.query_one(ProgressBar).display = False
             self.query_one(OptionList).disabled = False
+            self.query_one(OptionList).focus()
             self._tell(f"✗ {error.message}" + (f"\n→ {error.hint}" if error.hint else ""))
         else:
             self.dismiss(entry.name)
