@@ -30,6 +30,7 @@ params.model.path = sys.argv[1]
 params.n_ctx, params.n_parallel, params.kv_unified = 1024, 4, True
 params.verbosity, params.warmup = 0, False
 params.api_keys = ["sesame"]
+params.cache_prompt = False  # taking up a kept one may change the last bits
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
