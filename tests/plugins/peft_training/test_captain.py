@@ -200,4 +200,4 @@ def test_it_is_whole_and_merges(home: Path, tmp_path: Path) -> None:
     # The profile it was trained with, less the adapter: the persona is part of what it learned.
     done = oss(home, "run", "-p", "mine", "--set", "adapter=[]", "-n", "-m",
                str(tmp_path / "merged.gguf"), HELD_OUT[0])  # fmt: skip
-    assert "-- Captain Oss" in done.stdout  # one greedy answer: the signature, which no base writes
+    assert is_captain(done.stdout)
