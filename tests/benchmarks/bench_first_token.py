@@ -26,7 +26,6 @@ path, messages = sys.argv[1], json.loads(sys.argv[2])
 params = xllamacpp.CommonParams()
 params.model.path = path
 params.n_ctx = 8192
-params.n_parallel = 4
 params.verbosity = -1
 params.cpuparams.n_threads = len(os.sched_getaffinity(0))
 params.cpuparams_batch.n_threads = len(os.sched_getaffinity(0))

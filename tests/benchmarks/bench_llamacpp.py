@@ -1,5 +1,5 @@
 """What the backend llamacpp costs over its raw binding: tokens per second, the first token, the
-second turn, and a whole ``oss run``.
+second turn. What a whole ``oss run`` costs: ``bench_first_token.py``.
 
 ``--model`` takes another GGUF file, ``--binding`` the other binding, ``--parts`` a selection.
 """
@@ -7,11 +7,6 @@ second turn, and a whole ``oss run``.
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
-import sysconfig
-import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -35,23 +30,7 @@ if TYPE_CHECKING:
 CONTEXT = 2048
 TOKENS = 96
 PROMPT = "Write a long story about a river that forgot where the sea was. " * 4
-PARTS = ("speed", "turns", "process")
-
-BARE = """
-import sys, xllamacpp
-params = xllamacpp.CommonParams()
-params.model.path = sys.argv[1]
-params.n_ctx = int(sys.argv[2])
-params.cpuparams.n_threads = int(sys.argv[3])
-params.verbosity = 0
-server = xllamacpp.Server(params)
-def show(chunk):
-    if chunk.get("choices") and (text := chunk["choices"][0]["delta"].get("content")):
-        sys.stdout.write(text)
-        sys.stdout.flush()
-body = {"messages": [{"role": "user", "content": sys.argv[4]}], "stream": True, "max_tokens": 8}
-server.handle_chat_completions(body, show)
-"""
+PARTS = ("speed", "turns")
 
 
 class Timed:
@@ -186,38 +165,6 @@ async def turns(engine: Engine) -> list[Ratio]:
     ]
 
 
-def first_output(command: list[str], env: dict[str, str]) -> Callable[[], float]:
-    """Seconds from the start of a process to the first text of its answer."""
-
-    def measure() -> float:
-        begun = time.perf_counter()
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
-        ) as process:
-            assert process.stdout is not None
-            assert process.stdout.read(1), "no answer came"
-            took = time.perf_counter() - begun
-            process.stdout.read()
-        assert process.returncode == 0, command
-        return took
-
-    return measure
-
-
-def process(path: Path, threads: int, rounds: int) -> list[Ratio]:
-    oss = str(Path(sysconfig.get_path("scripts")) / "oss")
-    question = "What is a river?"
-    with tempfile.TemporaryDirectory() as home:
-        env = {k: v for k, v in os.environ.items() if not k.startswith("OSS_")} | {"OSS_HOME": home}
-        run = [oss, "run", "--model", str(path), "--set", f"model.context={CONTEXT}"]
-        run += ["--set", "sampling.max_tokens=8", question]
-        bare = [sys.executable, "-c", BARE, str(path), str(CONTEXT), str(threads), question]
-        found = interleaved(
-            {"bare": first_output(bare, env), "oss run": first_output(run, env)}, rounds
-        )
-    return [ratio("oss-run-first-token", found, "oss run", "bare", limit="<= 1.3")]
-
-
 def main() -> None:
     arguments = parser(__doc__ or "", rounds=7)
     arguments.add_argument("--binding", default="xllamacpp")
@@ -227,24 +174,21 @@ def main() -> None:
     options = arguments.parse_args()
     path = options.model or starter_gguf()
     figures: list[Ratio] = []
-    if "process" in options.parts:  # first: nothing else is in memory yet
-        figures += process(path, options.threads, options.rounds)
-    if {"speed", "turns"} & set(options.parts):
-        given = {"context": CONTEXT, "binding": options.binding, "threads": options.threads}
-        complete = {option.name: option.default for option in OPTIONS} | given
-        loop = asyncio.new_event_loop()
-        stack = AsyncExitStack()
-        model = LocalModel("model", "file:model", "gguf", path)
-        opened = LlamaCppBackend().open(model, (), complete)
-        engine = loop.run_until_complete(stack.enter_async_context(opened))
-        if "speed" in options.parts:
-            make = raw_xllamacpp if options.binding == "xllamacpp" else raw_llama_cpp_python
-            figures += speed(loop, engine, make(path, options.threads), options.rounds)
-        if "turns" in options.parts:
-            figures += loop.run_until_complete(turns(engine))
-        loop.run_until_complete(stack.aclose())
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
+    given = {"context": CONTEXT, "binding": options.binding, "threads": options.threads}
+    complete = {option.name: option.default for option in OPTIONS} | given
+    loop = asyncio.new_event_loop()
+    stack = AsyncExitStack()
+    model = LocalModel("model", "file:model", "gguf", path)
+    opened = LlamaCppBackend().open(model, (), complete)
+    engine = loop.run_until_complete(stack.enter_async_context(opened))
+    if "speed" in options.parts:
+        make = raw_xllamacpp if options.binding == "xllamacpp" else raw_llama_cpp_python
+        figures += speed(loop, engine, make(path, options.threads), options.rounds)
+    if "turns" in options.parts:
+        figures += loop.run_until_complete(turns(engine))
+    loop.run_until_complete(stack.aclose())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
     report(figures, options.json)
 
 
