@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from oss.contracts.backend import Backend
 from oss.contracts.errors import CapabilityError, ModelError
+from oss.models.files import gguf_parts
 from oss_plugins.llamacpp.adapters import check_effect, check_headers
+from oss_plugins.llamacpp.page_cache import read_ahead
 from oss_plugins.llamacpp.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class LlamaCppBackend(Backend):
             )
         check_headers(path, adapters)
         settings = Settings.of({**options, "context": fitted(path, model.name, options["context"])})
+        await read_ahead(gguf_parts(path))
         engine = await _load(binding, replace(model, path=path), adapters, settings)
         try:
             await check_effect(engine, adapters)
