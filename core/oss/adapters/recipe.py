@@ -29,6 +29,7 @@ OBJECTIVES: dict[Kind, Objective] = {
 KINDS: dict[Objective, set[Kind]] = {
     "chat": {"chat", "text"},
     "text": {"text", "chat"},
+    "distill": {"chat", "text"},
     "dpo": {"preference"},
     "ipo": {"preference"},
     "apo": {"preference"},
@@ -157,8 +158,8 @@ def choose_objective(table: TrainTable, rows: Sequence[Row]) -> Objective:
     :raises UsageError: the rows do not go together, or not with it.
     """
     objective = OBJECTIVES[rows[0].kind] if table.objective == "auto" else table.objective
-    if table.objective == "auto" and {row.kind for row in rows} == {"chat", "text"}:
-        objective = "chat"
+    if table.objective == "auto" and {row.kind for row in rows} <= {"chat", "text"}:
+        objective = "distill" if table.teacher else _supervised(rows)
     for row in rows:
         if row.kind not in KINDS[objective]:
             raise UsageError(
@@ -167,11 +168,20 @@ def choose_objective(table: TrainTable, rows: Sequence[Row]) -> Objective:
                 hint=f"it takes {' or '.join(sorted(KINDS[objective]))} rows; train the others "
                 "apart",
             )
+    if (objective == "distill") != (table.teacher is not None):
+        raise ConfigError(
+            "objective 'distill' needs train.teacher, and no other objective has one",
+            hint='teacher = "PROFILE"; or `oss data generate -p PROFILE` lets it write answers',
+        )
     if objective == "grpo" and not table.reward:
         raise ConfigError(
             "objective 'grpo' needs train.reward", hint='reward = "./reward.py:score"'
         )
     return objective
+
+
+def _supervised(rows: Sequence[Row]) -> Objective:
+    return "text" if all(row.kind == "text" for row in rows) else "chat"
 
 
 def _aligned(settings: TrainSettings) -> TrainSettings:
@@ -184,7 +194,7 @@ def _aligned(settings: TrainSettings) -> TrainSettings:
 def _rate(method: str, objective: Objective, steps: int) -> tuple[float, str]:
     if objective == "grpo":
         return 2e-5, "TRL's guide to GRPO with LoRA"
-    if objective not in {"chat", "text"}:
+    if objective not in {"chat", "text", "distill"}:
         return 5e-5, f"1e-4 or less keeps the text whole: {_MEASURED} (3e-4 collapsed it)"
     if method in _LORA:
         if steps < 100:
@@ -200,4 +210,6 @@ def _rate(method: str, objective: Objective, steps: int) -> tuple[float, str]:
 def _beta(objective: Objective) -> tuple[float, str]:
     if objective in {"simpo", "cpo"}:
         return (2.0, "SimPO, arXiv 2405.14734") if objective == "simpo" else (0.1, "TRL's default")
+    if objective == "distill":
+        return 0.5, "halfway: GKD, arXiv 2306.13649, and TRL's default"
     return 0.1, "DPO, arXiv 2305.18290"

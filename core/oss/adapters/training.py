@@ -19,7 +19,7 @@ from oss.adapters.registry import (
     staged,
     training_dir,
 )
-from oss.contracts.adapter import TrainJob, TrainNotice
+from oss.contracts.adapter import Teacher, TrainJob, TrainNotice
 from oss.contracts.errors import CapabilityError, ConfigError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def prepare(
     :raises OssError: anything that stands in the way, before weights are loaded.
     """
     from oss.data import read_usable, split
+    from oss.data.preflight import preflight
     from oss.models import choose_model, inspect_model
 
     table = resolved.profile.train
@@ -75,11 +76,11 @@ def prepare(
     adapter_name = check_name(name or table.adapter or resolved.name)
     descriptor = plugins.find("adapters", table.method)
     dataset = read_usable(files)
-    if table.held_out:
-        rows, held_out = (
-            list(dataset.rows),
-            list(read_usable([Path(file) for file in table.held_out]).rows),
-        )
+    judges = read_usable([Path(file) for file in table.held_out]).rows if table.held_out else ()
+    for doubt in preflight(dataset.rows, judges):
+        say(doubt)
+    if judges:
+        rows, held_out = list(dataset.rows), list(judges)
     else:
         rows, held_out = split(dataset.rows, table.held_out_share, table.seed)
     model = choose_model(resolved.profile.model, plugins).model
@@ -90,6 +91,7 @@ def prepare(
     method: AdapterMethod = plugins.load("adapters", table.method)()
     if table.system == "persona":
         rows, held_out = (_with_persona(part, resolved, plugins) for part in (rows, held_out))
+    teacher = _teacher(table.teacher, plugins, say) if table.teacher else None
     start = find_adapter(table.start) if table.start else None
     if start is not None:
         check_fit(start.name, start.card.base, model)
@@ -107,8 +109,31 @@ def prepare(
         out=adapters_dir() / adapter_name,
         start=start.folder if start else None,
         resume=resume,
+        teacher=teacher,
     )
     return Prepared(adapter_name, model, method, recipe, job, dataset, start.name if start else "")
+
+
+def _teacher(name: str, plugins: Plugins, say: Callable[[str], None]) -> Teacher:
+    """The model and the adapters of a teacher's profile.
+
+    :raises CapabilityError: one of its adapters cannot be merged into it as it is.
+    """
+    from oss.adapters.locate import locate
+    from oss.models import choose_model
+    from oss.profile import resolve_profile
+
+    profile = resolve_profile(name, plugins=plugins).profile
+    base, _ = trainable_form(choose_model(profile.model, plugins).model, plugins, say)
+    adapters = [locate(table.path, table.name, table.scale) for table in profile.adapter]
+    for adapter in adapters:
+        if adapter.scale != 1 or not adapter.path.is_dir():
+            raise CapabilityError(
+                f"the teacher '{name}' has the adapter '{adapter.name}', which is not a folder "
+                "at scale 1",
+                hint="`oss adapter merge` makes a model of it to name in the teacher's profile",
+            )
+    return Teacher(base, tuple(adapter.path for adapter in adapters))
 
 
 def trainable_form(

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 AdapterFormat = Literal["gguf", "peft"]
 AdapterForm = Literal["gguf", "peft", "merged-hf", "merged-gguf"]
-Objective = Literal["chat", "text", "dpo", "ipo", "apo", "kto", "orpo", "simpo", "cpo", "grpo"]
+Objective = Literal[
+    "chat", "text", "distill", "dpo", "ipo", "apo", "kto", "orpo", "simpo", "cpo", "grpo"
+]
+Parallel = Literal["copies", "fsdp2", "deepspeed"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ class TrainSettings:
     :param patience: looks without a better held-out loss before training stops; 0 never stops.
     :param precision: the number format of the weights in training; ``auto`` is fp32 on a CPU (where
         bf16 is slower) and bf16 on a GPU.
-    :param beta: how closely preference training keeps to the model it starts from.
+    :param beta: how closely preference training keeps to the model it starts from; for
+        ``distill``, where between the teacher's (0) and the student's view (1) the distance of
+        their probabilities is taken.
     :param sft_weight: share of the plain loss on the chosen answer in preference training.
     :param reward: ``file.py:function`` that scores answers for ``grpo``.
     """
@@ -76,6 +81,16 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """The model whose probabilities a student learns: its folder in the Hugging Face form, and
+    folders of adapters on it.
+    """
+
+    base: Path
+    adapters: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class TrainJob:
     """What a method needs to make an adapter.
 
@@ -85,6 +100,7 @@ class TrainJob:
     :param work: folder for checkpoints and metrics; a run that was stopped goes on from it.
     :param out: an empty folder to write the finished adapter's weights into.
     :param start: folder of an adapter to go on from, or ``None`` to start afresh.
+    :param teacher: whose probabilities are learned, for ``distill``.
     """
 
     name: str
@@ -99,6 +115,7 @@ class TrainJob:
     out: Path
     start: Path | None = None
     resume: bool = False
+    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)

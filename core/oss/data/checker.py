@@ -21,6 +21,41 @@ if TYPE_CHECKING:
     from oss.data.rows import Row
 
 
+class HeldOut:
+    """The questions of the held-out part, which no row to learn from may ask.
+
+    :param near: also nearly the same ones.
+    :raises ConfigError: the library for them is not installed.
+    """
+
+    def __init__(self, *, near: bool) -> None:
+        self._exact = ExactIndex()
+        self._near = NearIndex() if near else None
+        self._origins: list[str] = []
+
+    def add(self, row: Row) -> None:
+        """Remember a row's question."""
+        key = len(self._origins)
+        self._origins.append(str(row.origin))
+        text = question(row)
+        self._exact.add(text, key)
+        if self._near is not None:
+            self._near.add(self._near.signature(text), key)
+
+    def leaks(self, row: Row) -> Iterator[Fault]:
+        """The fault of a row to learn from that asks what a held-out one asks."""
+        text = question(row)
+        key = self._exact.find(text)
+        if key is not None:
+            problem = f"asks what {self._origins[key]} of the held-out part asks"
+            yield Fault(row.origin, "leak", problem)
+        elif self._near is not None and self._origins:
+            found = self._near.find(self._near.signature(text))
+            if found:
+                problem = f"asks nearly what {self._origins[found[0]]} of the held-out part asks"
+                yield Fault(row.origin, "leak", f"{problem} ({found[1]:.0%})")
+
+
 class Checker:
     """Give it every item of the held-out files (:meth:`hold_out`), then every item of the others
     (:meth:`feed`), then ask for what only the whole set shows (:meth:`finish`).
@@ -35,26 +70,17 @@ class Checker:
         self.usable = 0
         self._exact = ExactIndex()
         self._near = NearIndex() if near else None
-        self._held_exact = ExactIndex()
-        self._held_near = NearIndex() if near else None
+        self._held = HeldOut(near=near)
         self._files: list[str] = []
         self._origins: list[tuple[int, int, bool]] = []
         self._lengths = array("L")
         self._languages = LanguageWatch()
-        self._held: list[str] = []
         self._first: dict[str, int] = {}
 
     def hold_out(self, item: Item) -> None:
         """Remember a row that the others must not repeat."""
-        row = item.row
-        if isinstance(row, Fault):
-            return
-        key = len(self._held)
-        self._held.append(str(row.origin))
-        text = question(row)
-        self._held_exact.add(text, key)
-        if self._held_near is not None:
-            self._held_near.add(self._held_near.signature(text), key)
+        if not isinstance(item.row, Fault):
+            self._held.add(item.row)
 
     def feed(self, item: Item) -> list[Fault]:
         """The faults of one row, also against those before it."""
@@ -67,7 +93,7 @@ class Checker:
         self.kinds[row.kind] += 1
         self._first.setdefault(row.kind, key)
         faults = list(examine(row))
-        faults += self._leaks(row)
+        faults += self._held.leaks(row)
         faults += self._copies(row, key)
         said = answer(row) or question(row)
         self._lengths.append(len(said))
@@ -87,18 +113,6 @@ class Checker:
         for key, language, usual in self._languages.unusual():
             problem = f"is in '{language}', the set in '{usual}'"
             yield Fault(self._origin(key), "language", problem, fatal=False)
-
-    def _leaks(self, row: Row) -> Iterator[Fault]:
-        text = question(row)
-        key = self._held_exact.find(text)
-        if key is not None:
-            problem = f"asks what {self._held[key]} of the held-out part asks"
-            yield Fault(row.origin, "leak", problem)
-        elif self._held_near is not None and self._held:
-            found = self._held_near.find(self._held_near.signature(text))
-            if found:
-                problem = f"asks nearly what {self._held[found[0]]} of the held-out part asks"
-                yield Fault(row.origin, "leak", f"{problem} ({found[1]:.0%})")
 
     def _copies(self, row: Row, key: int) -> Iterator[Fault]:
         text = whole(row)

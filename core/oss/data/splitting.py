@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from oss.data.near import ExactIndex, Groups, NearIndex
+from oss.data.near import ExactIndex, Groups, NearIndex, has_library
 from oss.data.views import question
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ def split(rows: Sequence[Row], fraction: float, seed: int = 0) -> tuple[list[Row
     """Training rows and held-out rows, each in the order of ``rows``.
 
     Which part a row falls into depends on its question and the seed alone: rows with the same
-    question stay together, and adding rows moves none from one part to the other. ``fraction``
-    of the distinct questions, at least one when there are two, is held out.
+    question, or nearly the same where the library for it is installed, stay together.
+    ``fraction`` of the distinct questions, at least one when there are two, is held out.
     """
-    held = held_out([question(row) for row in rows], fraction, seed)
+    grouped = group_questions(map(question, rows), near=has_library())
+    held = held_out(grouped, fraction, seed)
     kept = [row for row, out in zip(rows, held, strict=True) if not out]
     return kept, [row for row, out in zip(rows, held, strict=True) if out]
 

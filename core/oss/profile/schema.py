@@ -275,7 +275,20 @@ class TrainTable(Table, frozen=True):
         "lora"
     )
     objective: Annotated[
-        Literal["auto", "chat", "text", "dpo", "ipo", "apo", "kto", "orpo", "simpo", "cpo", "grpo"],
+        Literal[
+            "auto",
+            "chat",
+            "text",
+            "distill",
+            "dpo",
+            "ipo",
+            "apo",
+            "kto",
+            "orpo",
+            "simpo",
+            "cpo",
+            "grpo",
+        ],
         Meta(description="What is learned; `auto` goes by the kind of the examples."),
     ] = "auto"
     system: Annotated[
@@ -286,6 +299,17 @@ class TrainTable(Table, frozen=True):
         str | None,
         Meta(description="An adapter to go on from.", examples=["my-style"]),
     ] = None
+    teacher: Annotated[
+        str | None,
+        Meta(
+            description="A profile whose model and adapters give the probabilities to learn.",
+            examples=["big"],
+        ),
+    ] = None
+    parallel: Annotated[
+        Literal["copies", "fsdp2", "deepspeed"],
+        Meta(description="How `--launch` shares the work: a whole model each, or parts of one."),
+    ] = "copies"
     epochs: Annotated[NotNegative, Meta(description="Passes over the examples.")] = 3.0
     steps: Annotated[Count, Meta(description="Steps in all; 0 goes by `epochs`.")] = 0
     learning_rate: Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from oss.contracts.adapter import TrainNotice
 from oss.contracts.errors import UsageError
+from oss_plugins.peft_training.methods import OVER_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +35,9 @@ def train(
 
     config = load_config(job.base)
     tokenizer = load_tokenizer(job.base, config)
-    is_supervised = job.objective in {"chat", "text"}
+    over_tokens = job.objective in OVER_TOKENS
     rows = held_out = EncodedSet([])
-    if is_supervised:
+    if over_tokens:
         rows = encode(tokenizer, job.rows, job.settings.max_length)
         if job.held_out:
             held_out = encode(tokenizer, job.held_out, job.settings.max_length)
@@ -68,7 +69,7 @@ def train(
                 "extra": method.callbacks(trained),
                 "optimizer": method.optimizer(trained, job.options, settings),
             }
-            if is_supervised:
+            if over_tokens:
                 return supervised(
                     job, settings, trained, tokenizer, rows.rows, held_out.rows, watch, **parts
                 )

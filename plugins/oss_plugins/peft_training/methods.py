@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     )
 
 SUPERVISED: frozenset[Objective] = frozenset({"chat", "text"})
+OVER_TOKENS: frozenset[Objective] = SUPERVISED | {"distill"}
+"""Objectives whose rows are encoded here; TRL encodes those of the others."""
 PREFERENCE: frozenset[Objective] = frozenset(
     {"dpo", "ipo", "apo", "kto", "orpo", "simpo", "cpo", "grpo"}
 )
@@ -36,7 +38,7 @@ class PeftMethod(AdapterMethod):
     """What all methods share. A method overrides what is its own."""
 
     forms: ClassVar[frozenset[AdapterForm]] = frozenset({"peft", "merged-hf", "merged-gguf"})
-    objectives: ClassVar[frozenset[Objective]] = SUPERVISED | PREFERENCE
+    objectives: ClassVar[frozenset[Objective]] = OVER_TOKENS | PREFERENCE
     four_bits: ClassVar[bool] = False
 
     def plan(self, job: TrainJob) -> TrainPlan:
@@ -85,6 +87,10 @@ class PeftMethod(AdapterMethod):
                 f"method '{self.name}' cannot be trained with objective '{job.objective}'",
                 hint="take method 'lora'",
             )
+        if job.teacher is not None:
+            from oss_plugins.peft_training.distilling import check_teacher
+
+            check_teacher(job.base, job.teacher)
 
     def apply(self, model: PreTrainedModel, job: TrainJob) -> tuple[Any, tuple[str, ...]]:
         """The model with what is to be trained in it, all else frozen, and words about it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oss.contracts.adapter import TrainPlan
+from oss_plugins.peft_training.methods import OVER_TOKENS
 
 if TYPE_CHECKING:
     from oss.contracts.adapter import TrainJob
@@ -20,7 +21,7 @@ def plan(method: PeftMethod, job: TrainJob) -> TrainPlan:
 
     tokenizer = load_tokenizer(job.base, load_config(job.base))
     notices: tuple[str, ...] = ()
-    if job.objective in {"chat", "text"}:
+    if job.objective in OVER_TOKENS:
         encoded = encode(tokenizer, job.rows, job.settings.max_length)
         count, tokens, learned = len(encoded.rows), encoded.tokens, encoded.learned
         longest, notices = encoded.longest, encoded.notices
@@ -65,6 +66,8 @@ def memory(method: PeftMethod, job: TrainJob, parameters: int, trainable: int, l
     tokens = longest * job.settings.batch
     kept = 2 if job.settings.checkpointing else 34
     activations = tokens * text.hidden_size * text.num_hidden_layers * kept * width / 2
-    # the log-probabilities are computed in chunks of the vocabulary's rows
-    logits = min(tokens, 1024) * text.vocab_size * 4 * 2
+    # the log-probabilities are computed in chunks of the vocabulary's rows, but for a teacher's
+    distilled = job.objective == "distill"
+    logits = (tokens * 4 if distilled else min(tokens, 1024)) * text.vocab_size * 4 * 2
+    weights *= 2 if distilled else 1  # about, where the teacher is of the student's size
     return int(weights + learning + activations + logits)

@@ -102,7 +102,8 @@ def settled_digest(job: TrainJob) -> str:
         save_every=0,
     )
     rows = [(str(row.origin), row.kind) for row in job.rows]
-    return digest_of(job.method, job.objective, str(job.base), settings, dict(job.options), rows)
+    base = (str(job.base), job.teacher)
+    return digest_of(job.method, job.objective, base, settings, dict(job.options), rows)
 
 
 def _start(job: TrainJob, settled: str, report: Callable[[TrainEvent], None]) -> Path | None:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from oss_plugins.peft_training.encoding import Encoded
 
 
-class Supervised(FiniteLoss, SFTTrainer):
-    """TRL's SFT trainer, with a check of each loss, and the penalty that AdaLoRA needs."""
+class OverTokens(FiniteLoss):
+    """Mixed into a trainer over encoded rows: their order, a check of each loss, and the penalty
+    that AdaLoRA needs.
+    """
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -47,6 +49,10 @@ class Supervised(FiniteLoss, SFTTrainer):
             return loss
         penalty = penalty / self.current_gradient_accumulation_steps
         return (loss[0] + penalty, *loss[1:]) if isinstance(loss, tuple) else loss + penalty
+
+
+class Supervised(OverTokens, SFTTrainer):
+    """TRL's SFT trainer."""
 
 
 class LengthGrouped(Sampler[int]):
@@ -166,25 +172,30 @@ def supervised(
     optimizer: torch.optim.Optimizer | None = None,
 ) -> SFTTrainer:
     """A trainer over encoded rows."""
-    config = SFTConfig(
+    known: dict[str, Any] = {
         **arguments(job, settings),
-        max_length=settings.max_length if settings.packing else None,
-        packing=settings.packing,
-        eval_packing=False,
-        padding_free=False,
-        shuffle_dataset=False,
-        router_aux_loss_coef=0.0 if _frozen_router(model) else None,
-        dataset_kwargs={"skip_prepare_dataset": not settings.packing},
-    )
-    trainer = Supervised(
-        model,
-        config,
-        train_dataset=_dataset(rows),
-        eval_dataset=_dataset(held_out) if held_out else None,
-        processing_class=tokenizer,
-        callbacks=callbacks(watch, settings, extra),
-        optimizers=(optimizer, None),
-    )
+        "max_length": settings.max_length if settings.packing else None,
+        "packing": settings.packing,
+        "eval_packing": False,
+        "padding_free": False,
+        "shuffle_dataset": False,
+        "router_aux_loss_coef": 0.0 if _frozen_router(model) else None,
+        "dataset_kwargs": {"skip_prepare_dataset": not settings.packing},
+    }
+    parts: dict[str, Any] = {
+        "train_dataset": _dataset(rows),
+        "eval_dataset": _dataset(held_out) if held_out else None,
+        "processing_class": tokenizer,
+        "callbacks": callbacks(watch, settings, extra),
+        "optimizers": (optimizer, None),
+    }
+    trainer: SFTTrainer
+    if job.objective == "distill":
+        from oss_plugins.peft_training.distilling import distilled
+
+        trainer = distilled(job, settings, model, known, parts)
+    else:
+        trainer = Supervised(model, SFTConfig(**known), **parts)
     trainer.remove_callback(PrinterCallback)  # prints to stdout; the watcher reports
     return trainer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oss.contracts.adapter import TrainJob, TrainSettings
+from oss.contracts.adapter import Teacher, TrainJob, TrainSettings
 from oss.plugins.options import validate
 from oss_plugins.peft_training import oss_adapters
 from support import tiny_models
@@ -65,6 +65,7 @@ def make_job(tmp_path: Path) -> MakeJob:
         name: str = "style",
         start: Path | None = None,
         resume: bool = False,
+        teacher: Teacher | None = None,
         **settings: Any,
     ) -> TrainJob:
         descriptor = next(d for d in oss_adapters() if d.name == method)
@@ -82,6 +83,7 @@ def make_job(tmp_path: Path) -> MakeJob:
             out=tmp_path / "out" / name,
             start=start,
             resume=resume,
+            teacher=teacher,
         )
 
     return make
