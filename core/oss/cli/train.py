@@ -83,16 +83,16 @@ def train(
     if methods:
         _print_methods(plugins, as_json=as_json)
         return 0
-    if launch is not None:
-        from oss.cli.train_launch import launch_training
-
-        return launch_training(launch, sys.argv[1:])
     from oss.adapters.training import prepare, use_in_profile
     from oss.adapters.training import train as run_training
     from oss.cli.train_progress import TrainProgress, stop_on_interrupt
 
     resolved = resolve_profile(profile, sets=sets, plugins=plugins)
     prepared = prepare(resolved, plugins, data=data, name=name, resume=resume, say=_say)
+    if launch is not None:
+        from oss.cli.train_launch import launch_training
+
+        return launch_training(prepared, resolved.profile.train.parallel, launch, sys.argv[1:])
     if only_recipe:
         _print_recipe(prepared.recipe, as_json=as_json)
         return 0

@@ -78,8 +78,24 @@ def train(
             return preference_trainer(job, settings, trained, tokenizer, watch, **parts)
 
     def save(trainer: Trainer, out: Path) -> None:
+        whole = gathered(trainer)
         if trainer.is_world_process_zero():
             out.mkdir(parents=True, exist_ok=True)
-            method.save(trainer, job, out)
+            method.save(trainer, job, out, whole)
 
     return run(job, build, save, report)
+
+
+def gathered(trainer: Trainer) -> dict[str, Any] | None:
+    """The weights of a model that lies in parts on several processes, all of which must call this;
+    ``None`` where each process has it whole.
+    """
+    if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        return None
+    whole: dict[str, Any] = trainer.accelerator.get_state_dict(trainer.model)
+    if trainer.is_deepspeed_enabled:
+        # Else the base, which one process loads to check the adapter, would be loaded in parts.
+        from transformers.integrations import unset_hf_deepspeed_config
+
+        unset_hf_deepspeed_config()
+    return whole

@@ -1,7 +1,7 @@
 """Learning a teacher's probabilities: TRL's trainer of generalised knowledge distillation.
 
 The teacher sees the tokens that the student sees, so both must have the same vocabulary. Source:
-GKD, arXiv 2306.13649, its supervised form: on the answers of the examples, not on the student's own.
+GKD, arXiv 2306.13649, its supervised form: on the examples' answers, not on the student's own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import CapabilityError, UsageError
 from oss_plugins.peft_training.base import load_config, load_model, load_tokenizer
-from oss_plugins.peft_training.supervised import OverTokens
+from oss_plugins.peft_training.supervised import Supervised
 from oss_plugins.peft_training.verifying import attach
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check_teacher(base: Path, teacher: Teacher) -> None:
             f"the teacher in {teacher.base} has another vocabulary than the student "
             f"({sizes[1]} tokens, the student {sizes[0]}; {differing} entries differ): its "
             "probabilities cannot be learned",
-            hint="`oss data generate -p TEACHER` lets it write answers, which any student can learn",
+            hint="`oss data generate -p TEACHER` lets it write answers, which any student learns",
         )
 
 
@@ -62,8 +62,8 @@ def distilled(
         raise UsageError("rows are not packed for a teacher", hint="set train.packing = false")
     assert job.teacher is not None  # noqa: S101  the recipe sees to it
 
-    class Distilled(OverTokens, GKDTrainer):
-        """GKD, with the tokens counted, which the figures of a step are made of."""
+    class Distilled(Supervised, GKDTrainer):
+        """GKD's loss, with the tokens counted, which the figures of a step are made of."""
 
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             loss = super().compute_loss(model, inputs, *args, **kwargs)

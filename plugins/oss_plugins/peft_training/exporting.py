@@ -74,7 +74,7 @@ def merge(adapter: Path, base: Path, target: Path) -> Verified:
         before = probe(model)
         adapted, tensors = attach(model, adapter, base)
         wanted = probe(adapted)
-        whole = adapted if (adapter / WEIGHTS).exists() else _merged(adapted)
+        whole = adapted if (adapter / WEIGHTS).exists() else merged(adapted)
         # Without this, a base unpacked from MXFP4 is written under names that are read back as
         # random experts.
         packed = {"save_original_format": False} if quantisation(config) else {}
@@ -106,7 +106,11 @@ def merge(adapter: Path, base: Path, target: Path) -> Verified:
     return Verified(change=change, tensors=tensors, correlation=_correlation(wanted, got, before))
 
 
-def _merged(adapted: Any) -> Any:
+def merged(adapted: Any) -> Any:
+    """The model with the adapter in its weights, by PEFT.
+
+    :raises CapabilityError: its adapter has no place in weights.
+    """
     if not hasattr(adapted, "merge_and_unload"):
         raise CapabilityError("invisible tokens cannot be merged into weights")
     try:
@@ -130,10 +134,19 @@ def merge_gguf(adapter: Path, base: Path, target: Path) -> Verified:
     import gguf
 
     from oss_plugins.peft_training.gguf_base import alike, base_config, copy_with
+    from oss_plugins.peft_training.gguf_whole import whole_deltas
+    from oss_plugins.peft_training.running import quiet
 
     reader = gguf.GGUFReader(str(base))
-    _, alpha, pairs = gguf_adapter.convert(adapter, base_config(reader))
-    deltas = {name: pair.delta(alpha) for name, pair in pairs.items()}
+    config = base_config(reader)
+    if gguf_adapter.has_factors(adapter):
+        _, alpha, pairs = gguf_adapter.convert(adapter, config)
+        deltas = {name: pair.delta(alpha) for name, pair in pairs.items()}
+    else:
+        with quiet():
+            deltas = whole_deltas(adapter, base, config)
+        if not deltas:
+            raise ModelError(f"the adapter in {adapter} does nothing: no weight changes")
     part = target.with_name(f".{target.name}.part")
     copy_with(reader, part, deltas)
     change, worst = alike(reader, gguf.GGUFReader(str(part)), deltas)

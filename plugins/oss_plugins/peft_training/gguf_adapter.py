@@ -93,6 +93,22 @@ def convert(adapter: Path, config: Mapping[str, Any]) -> tuple[str, float, dict[
     return name, alpha, pairs
 
 
+def has_factors(adapter: Path) -> bool:
+    """Whether the change is the product of two factors for each tensor, and nothing else."""
+    import json
+
+    try:
+        settings = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    saved = settings.get("modules_to_save") or settings.get("trainable_token_indices")
+    return (
+        settings.get("peft_type") in {"LORA", "ADALORA"}
+        and not settings.get("use_dora")
+        and not saved
+    )
+
+
 def read_config(adapter: Path) -> dict[str, Any]:
     """The adapter's own configuration.
 

@@ -134,11 +134,16 @@ class PeftMethod(AdapterMethod):
         """The method's own optimiser, or ``None`` for AdamW."""
         return None
 
-    def save(self, trainer: Trainer, job: TrainJob, out: Path) -> None:
-        """Write what was trained."""
+    def save(
+        self, trainer: Trainer, job: TrainJob, out: Path, whole: dict[str, Any] | None
+    ) -> None:
+        """Write what was trained.
+
+        :param whole: all weights, where the trainer's model has only parts of them.
+        """
         # Preference training adds a frozen copy of the adapter, which is none of the result.
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(
-            out, safe_serialization=True, selected_adapters=["default"]
+            out, safe_serialization=True, selected_adapters=["default"], state_dict=whole
         )
 
 
@@ -238,7 +243,9 @@ class Pissa(Lora):
         config.init_lora_weights = "pissa"
         return trained, notices
 
-    def save(self, trainer: Trainer, job: TrainJob, out: Path) -> None:
+    def save(
+        self, trainer: Trainer, job: TrainJob, out: Path, whole: dict[str, Any] | None
+    ) -> None:
         """Write the difference to the start."""
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(
             out,
@@ -389,11 +396,13 @@ class Full(PeftMethod):
             load_changes(model, job.start)
         return model, ()
 
-    def save(self, trainer: Trainer, job: TrainJob, out: Path) -> None:
+    def save(
+        self, trainer: Trainer, job: TrainJob, out: Path, whole: dict[str, Any] | None
+    ) -> None:
         """Write the weights that learned."""
         from oss_plugins.peft_training.whole import save_changes
 
-        save_changes(trainer.accelerator.unwrap_model(trainer.model), out, self.name)
+        save_changes(trainer.accelerator.unwrap_model(trainer.model), out, self.name, whole)
 
 
 class Partial(Full):

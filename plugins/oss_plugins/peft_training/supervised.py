@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from oss_plugins.peft_training.encoding import Encoded
 
 
-class OverTokens(FiniteLoss):
-    """Mixed into a trainer over encoded rows: their order, a check of each loss, and the penalty
-    that AdaLoRA needs.
+class Supervised(FiniteLoss, SFTTrainer):
+    """TRL's SFT trainer over encoded rows: with an order of its own, a check of each loss, and the
+    penalty that AdaLoRA needs.
     """
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
@@ -49,10 +49,6 @@ class OverTokens(FiniteLoss):
             return loss
         penalty = penalty / self.current_gradient_accumulation_steps
         return (loss[0] + penalty, *loss[1:]) if isinstance(loss, tuple) else loss + penalty
-
-
-class Supervised(OverTokens, SFTTrainer):
-    """TRL's SFT trainer."""
 
 
 class LengthGrouped(Sampler[int]):

@@ -85,7 +85,9 @@ class Watch(TrainerCallback):
 
         :raises DivergedError: a gradient is not finite.
         """
-        sums = [p.grad.detach().sum() for p in model.parameters() if p.grad is not None]
+        grads = [p.grad.detach() for p in model.parameters() if p.grad is not None]
+        # Of a weight in parts (FSDP2) each process looks at its own.
+        sums = [(g.to_local() if hasattr(g, "to_local") else g).sum() for g in grads]
         if sums and not torch.isfinite(torch.stack([s.float() for s in sums])).all():
             raise diverged("a gradient", state.global_step, args.learning_rate)
 

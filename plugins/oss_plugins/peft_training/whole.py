@@ -47,16 +47,17 @@ def choose(model: PreTrainedModel, options: Mapping[str, Any]) -> set[str]:
     return chosen
 
 
-def save_changes(model: PreTrainedModel, out: Path, method: str) -> None:
-    """Write the tensors that learned."""
+def save_changes(
+    model: PreTrainedModel, out: Path, method: str, whole: Mapping[str, Any] | None = None
+) -> None:
+    """Write the tensors that learned; from ``whole``, where the model has only parts of them."""
     from safetensors.torch import save_file
 
-    seen: dict[int, str] = {}
-    tensors = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and parameter.data_ptr() not in seen:
-            seen[parameter.data_ptr()] = name
-            tensors[name] = parameter.detach().cpu().contiguous()
+    tensors = {  # `named_parameters` names tied weights once
+        name: (parameter.detach() if whole is None else whole[name]).cpu().contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
     save_file(tensors, out / WEIGHTS, metadata={"format": "pt"})
     (out / CONFIG).write_text(json.dumps({"method": method, "tensors": len(tensors)}), "utf-8")
 

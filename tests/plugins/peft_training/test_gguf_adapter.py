@@ -136,15 +136,36 @@ def test_a_gguf_adapter_for_another_base(
     assert any("has no" in why for why in gguf_adapter.misfits(tmp_path / "adapter.gguf", other))
 
 
-def test_merged_into_gguf(llama: Path, make_job: MakeJob, tmp_path: Path) -> None:
-    adapter = trained(make_job(llama, options={"r": 4}, steps=12))
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("lora", {"r": 4}),
+        ("dora", {"r": 4}),
+        ("adalora", {"r": 4}),
+        ("partial", {"last": 1, "norms": True, "embeddings": True}),
+        ("full", {}),
+    ],
+)
+def test_merged_into_gguf(
+    llama: Path, make_job: MakeJob, tmp_path: Path, method: str, options: dict[str, Any]
+) -> None:
+    adapter = trained(make_job(llama, method, options=options, steps=12))
     gguf = write_gguf(llama, tmp_path / "base.gguf")
-    found = method_of("lora").export(adapter, gguf, "merged-gguf", tmp_path / "merged.gguf")
+    found = method_of(method).export(adapter, gguf, "merged-gguf", tmp_path / "merged.gguf")
     assert found.correlation is not None
     assert found.correlation > 0.9999
+    plain = llama_logits(gguf, PROMPTS)
+    assert np.abs(llama_logits(tmp_path / "merged.gguf", PROMPTS) - plain).mean() > 1e-3
     model = attach(load_model(llama, "fp32"), adapter, llama)[0]
     merged = llama_logits(tmp_path / "merged.gguf", PROMPTS)
     assert correlation(torch_logits(model, PROMPTS), merged) > 0.9999
+
+
+def test_invisible_tokens_are_not_merged(llama: Path, make_job: MakeJob, tmp_path: Path) -> None:
+    gguf = write_gguf(llama, tmp_path / "base.gguf")
+    for method in ("prompt", "prefix"):
+        with pytest.raises(CapabilityError, match="no form 'merged-gguf'"):
+            method_of(method).export(tmp_path, gguf, "merged-gguf", tmp_path / "merged.gguf")
 
 
 @pytest.mark.parametrize("method", ["lora", "dora", "adalora", "partial", "full"])
@@ -162,7 +183,7 @@ def test_a_merge_that_lost_the_adapter_is_not_kept(
     from oss_plugins.peft_training import exporting
 
     adapter = trained(make_job(llama, steps=12))
-    monkeypatch.setattr(exporting, "_merged", lambda adapted: adapted.unload())
+    monkeypatch.setattr(exporting, "merged", lambda adapted: adapted.unload())
     with pytest.raises(ModelError, match="not what base and adapter are"):
         method_of("lora").export(adapter, llama, "merged-hf", tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
