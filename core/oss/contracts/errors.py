@@ -9,7 +9,8 @@ exception is a bug and keeps its traceback.
     ├── ConfigError         3   profile, persona, plugin or settings file
     ├── ModelError          4   model absent, broken, or too large for this machine
     ├── BackendError        5   an engine failed, or cannot do what was asked
-    │   └── CapabilityError 5   refused before the model loads
+    │   ├── CapabilityError 5   refused before the model loads
+    │   └── EngineDiedError 5   the engine is gone; a new one can be opened
     ├── RefusedError        6   needs a person's consent and none can be asked
     ├── ContextOverflowError 7  the prompt does not fit the context
     ├── BusyError           8   another process holds what is needed
@@ -63,6 +64,10 @@ class BackendError(OssError):
 
 class CapabilityError(BackendError):
     """The chosen engine cannot do what was asked; raised before the model loads."""
+
+
+class EngineDiedError(BackendError):
+    """The engine is gone, and what ran on it with it; a new one can be opened."""
 
 
 class RefusedError(OssError):

@@ -36,7 +36,9 @@ async def finished(
             timings = delta.timings or timings
             if delta.content or delta.reasoning or delta.tool_calls or delta.logprobs:
                 first = first or time.perf_counter() - started
-                yield replace(delta, finish_reason=None, usage=None, timings=None)
+                if delta.finish_reason or delta.usage or delta.timings:
+                    delta = replace(delta, finish_reason=None, usage=None, timings=None)  # noqa: PLW2901
+                yield delta
     if reason is None:
         raise BackendError("the engine stopped in the middle of its answer")
     yield Delta(

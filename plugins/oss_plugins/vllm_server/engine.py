@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from oss.contracts.errors import BackendError
+from oss.contracts.errors import BackendError, EngineDiedError
 from oss.engines.abilities import Abilities
 from oss.engines.openai_dialect import find_model
 from oss.engines.openai_engine import OpenAIEngine
@@ -100,7 +100,7 @@ class ManagedEngine(OpenAIEngine):
         except BackendError as error:
             if not await self._server.ended(within=3.0):
                 raise
-            raise BackendError(
+            raise EngineDiedError(
                 "the vLLM server died in the middle of an answer",
                 hint=f"the next request starts it anew; its last words:\n"
                 f"{self._server.last_words()}",

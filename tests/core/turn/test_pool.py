@@ -13,13 +13,14 @@ import pytest
 from oss.contracts.adapter import AdapterRef
 from oss.contracts.backend import Capability
 from oss.contracts.chat import ChatRequest
-from oss.contracts.errors import BackendError, BusyError, ModelError
+from oss.contracts.errors import BackendError, BusyError, EngineDiedError, ModelError
 from oss.contracts.messages import Message
 from oss.contracts.model import LocalModel
 from oss.models.memory import MachineMemory
-from oss.testing.fakes import FakeBackend
+from oss.testing.fakes import FakeAnswer, FakeBackend
 from oss.turn import pool as room
 from oss.turn.pool import EnginePool
+from oss.turn.shared import SharedEngine
 from oss.turn.spec import EngineSpec
 
 CAPABILITIES = frozenset(capability.value for capability in Capability)
@@ -231,4 +232,66 @@ async def test_closing_an_answer_closes_the_engines() -> None:
         async with aclosing(engine.chat(HELLO)) as deltas:  # type: ignore[type-var]
             await anext(deltas)  # type: ignore[call-overload]
         assert Watched.made[0].closed == 1
+    await pool.close()
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_an_engine_that_says_nothing_is_looked_after(
+    alive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaths, looks = [], []
+
+    async def count(*args: Any) -> int:
+        looks.append(args)
+        if not alive:
+            raise BackendError("gone")
+        return 1
+
+    model = LocalModel("a", "fake:a", "remote")
+    backend = FakeBackend(FakeAnswer("one two", delay_s=0.2))
+    async with backend.open(model, (), {"context": 64}) as engine:
+        monkeypatch.setattr(engine, "count_tokens", count)
+        shared = SharedEngine(engine, {}, lambda: deaths.append(1), silence=0.02)
+        if alive:
+            assert [d.content async for d in shared.chat(HELLO)][:2] == ["one", " two"]
+            assert deaths == []
+        else:
+            with pytest.raises(EngineDiedError, match="died in the middle"):
+                async for _ in shared.chat(HELLO):
+                    pass
+            assert deaths
+    assert looks
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_leaving_a_silent_engine_is_a_cancellation() -> None:
+    backend = FakeBackend(FakeAnswer("one two", delay_s=30))
+    async with backend.open(LocalModel("a", "fake:a", "remote"), (), {"context": 64}) as engine:
+        shared = SharedEngine(engine, {}, lambda: None, silence=0.01)
+
+        async def read() -> None:
+            async for _ in shared.chat(HELLO):
+                pass
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.05)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_an_engine_that_says_it_died_is_not_asked_again() -> None:
+    pool = EnginePool()
+    answers = spec("a")
+    async with pool.lease(answers) as engine:
+        Watched.made[0]._script.append(FakeAnswer("one", error=EngineDiedError("killed")))
+        with pytest.raises(EngineDiedError):
+            async for _ in engine.chat(HELLO):
+                pass
+        assert pool.loaded[0].retired
+    await settle()
+    assert pool.loaded == ()
+    async with pool.lease(answers) as engine:
+        assert [d async for d in engine.chat(HELLO)]
     await pool.close()
