@@ -9,7 +9,7 @@ are shared code (:mod:`oss.retrieval`), and so is what a store says it lacks by 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -75,6 +75,8 @@ class CollectionSettings:
     :param languages: languages of what was indexed, as two letters (ISO 639-1), most frequent
         first; questions are stemmed for all of them.
     :param average_length: words per chunk, which BM25 measures lengths by.
+    :param version: changes with the points, for what shared code derives from them and keeps
+        elsewhere; nothing that an indexer or a search looks at.
     """
 
     embedder: str
@@ -85,6 +87,7 @@ class CollectionSettings:
     languages: tuple[str, ...] = ()
     average_length: float = 0.0
     format: int = 1
+    version: str = ""
 
 
 class Collection(ABC):
@@ -112,6 +115,13 @@ class Collection(ABC):
     @abstractmethod
     def upsert(self, points: Sequence[Point]) -> None:
         """Add the points; those with a known id are replaced whole."""
+
+    def weigh(self, weights: Mapping[str, SparseVector]) -> None:
+        """Replace the sparse vectors of points, by id, and nothing else of them; ids that are not
+        there are no error. Only called with :attr:`StoreFeature.SPARSE`.
+        """
+        points = self.fetch(list(weights), vectors=True)
+        self.upsert([replace(point, sparse=weights[point.id]) for point in points])
 
     @abstractmethod
     def delete(self, ids: Sequence[str]) -> None:

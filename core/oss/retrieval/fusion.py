@@ -45,4 +45,4 @@ def dbsf(rankings: Sequence[Sequence[Hit]]) -> list[tuple[str, float]]:
 
 
 def _ranked(scores: dict[str, float]) -> list[tuple[str, float]]:
-    return sorted(scores.items(), key=lambda pair: -pair[1])
+    return sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import ConfigError, UsageError
-from oss.contracts.store import CollectionSettings
+from oss.contracts.store import CollectionSettings, StoreFeature
 from oss.plugins.options import validate
 from oss.retrieval.folders import collections_dir
 from oss.retrieval.search import SearchOptions, StoreRetriever
@@ -27,13 +27,18 @@ MULTILINGUAL_EMBEDDER = "multilingual"
 def open_store(
     plugins: Plugins, name: str = DEFAULT_STORE, options: Mapping[str, Any] | None = None
 ) -> VectorStore:
-    """A store with its options.
+    """A store with its options; where it keeps no sparse vectors, with an index of them beside it.
 
     :raises ConfigError: unknown, not installed, or a wrong option.
     """
     complete = validate(plugins.find("stores", name), options or {}, f"retriever.{name}")
-    store: VectorStore = plugins.load("stores", name)(collections_dir(), **complete)
-    return store
+    folder = collections_dir()
+    store: VectorStore = plugins.load("stores", name)(folder, **complete)
+    if StoreFeature.SPARSE in store.features:
+        return store
+    from oss.retrieval.completing import complete_store
+
+    return complete_store(store, folder)
 
 
 def open_embedder(

@@ -16,9 +16,9 @@ from oss.contracts.retriever import Embedder, IndexReport, Passage, Reranker, Re
 from oss.contracts.store import Hit, StoreFeature
 from oss.retrieval.chunking import blocks_of, pack
 from oss.retrieval.diversity import mmr
-from oss.retrieval.filters import holds
 from oss.retrieval.fusion import DENSE_WEIGHT, SPARSE_WEIGHT, dbsf, rrf
 from oss.retrieval.neighbours import merge_adjacent, widen
+from oss.retrieval.pushdown import search_deeper
 from oss.retrieval.sparse import query_vector
 from oss.retrieval.writing import ChunkedDocument, CollectionWriter, check_embedder
 
@@ -268,7 +268,8 @@ class _Question:
         self, collections: Mapping[str, Collection], depth: int
     ) -> list[tuple[tuple[str, str], float]]:
         """Keys (collection, id) with scores. Dense hits of all collections with one embedder are
-        one ranking, BM25 hits of all collections another.
+        one ranking, BM25 hits of all collections another. What is equally near keeps one order,
+        whatever store it comes from.
         """
         rankings: dict[str, list[Hit]] = {}
         for number, (name, collection) in enumerate(collections.items()):
@@ -282,7 +283,7 @@ class _Question:
                 hits = _search_words(collection, words, depth, self.where)
                 rankings.setdefault("", []).extend(_keyed(hits, number))
         ordered = {
-            name: sorted(hits, key=lambda hit: -hit.score)[:depth]
+            name: sorted(hits, key=lambda hit: (-hit.score, hit.id))[:depth]
             for name, hits in rankings.items()
         }
         if len(ordered) == 1:
@@ -323,14 +324,12 @@ def _search_words(
 def _filtered(
     collection: Collection, search: Callable[[int], list[Hit]], depth: int, where: Filter
 ) -> list[Hit]:
-    """For stores that cannot filter: look deeper until enough hits pass, or there are no more."""
-    ask = depth * 4
-    while True:
-        hits = search(ask)
-        passing = {p.id for p in collection.fetch([h.id for h in hits]) if holds(where, p.metadata)}
-        if len(passing) >= depth or len(hits) < ask:
-            return [hit for hit in hits if hit.id in passing][:depth]
-        ask *= 8
+    """For stores that cannot filter."""
+
+    def metadata_of(hits: Sequence[Hit]) -> dict[str, Mapping[str, object]]:
+        return {p.id: p.metadata for p in collection.fetch([hit.id for hit in hits])}
+
+    return search_deeper(search, metadata_of, where, depth)
 
 
 def _passage(found: Found, several: bool) -> Passage:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from oss.contracts.retriever import Embedder
-    from oss.contracts.store import Collection
+    from oss.contracts.store import Collection, SparseVector
     from oss.retrieval.chunking import Chunk
 
 _STEP = 1.1
@@ -253,28 +253,14 @@ class CollectionWriter:
 
     def _weigh_again(self, average: float) -> None:
         """New BM25 weights for every point: the average length of the corpus has moved."""
-        batch: list[Point] = []
-        for point in list(self.collection.scroll(vectors=False)):
-            batch.append(point)
+        batch: dict[str, SparseVector] = {}
+        for point in list(self.collection.scroll()):  # a store may move what it writes
+            language = point.metadata.get("language", "en")
+            batch[point.id] = document_vector(search_text(point), language, average)
             if len(batch) == _BATCH:
-                self._weigh(batch, average)
-                batch = []
-        self._weigh(batch, average)
-
-    def _weigh(self, points: Sequence[Point], average: float) -> None:
-        old = {p.id: p.dense for p in self.collection.fetch([p.id for p in points], vectors=True)}
-        self.collection.upsert(
-            [
-                dataclasses.replace(
-                    point,
-                    dense=old[point.id],
-                    sparse=document_vector(
-                        search_text(point), point.metadata.get("language", "en"), average
-                    ),
-                )
-                for point in points
-            ]
-        )
+                self.collection.weigh(batch)
+                batch = {}
+        self.collection.weigh(batch)
 
 
 def search_text(point: Point) -> str:

@@ -11,12 +11,13 @@ import qdrant_edge as edge
 from oss.contracts.errors import StorageError
 from oss.contracts.filters import Compare
 from oss.contracts.store import Collection, Hit, Point, SparseVector, StoreFeature
+from oss.retrieval.fields import INDEXED
 from oss.retrieval.filters import holds
 from oss_plugins.qdrant import fields
 from oss_plugins.qdrant.conditions import Words, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from oss.contracts.filters import Filter
     from oss.contracts.store import CollectionSettings
@@ -96,7 +97,7 @@ class EmbeddedCollection(Collection):
         }
         with _shard_errors(folder.name):
             shard = edge.EdgeShard.create(str(path), config)
-            for name, kind in fields.INDEXED.items():
+            for name, kind in INDEXED.items():
                 operation = edge.UpdateOperation.create_field_index(
                     fields.key_of(name), kinds[kind]
                 )
@@ -153,6 +154,22 @@ class EmbeddedCollection(Collection):
             ]
             with _shard_errors(self.name):
                 self._open.update(edge.UpdateOperation.upsert_points(batch))
+
+    def weigh(self, weights: Mapping[str, SparseVector]) -> None:
+        """The sparse vectors alone."""
+        there = {point.id for point in self.fetch(list(weights))}
+        vectors = [
+            edge.PointVectors(
+                name,
+                {fields.SPARSE: edge.SparseVector(list(vector.indices), list(vector.values))},
+            )
+            for name, vector in weights.items()
+            if name in there
+        ]
+        for start in range(0, len(vectors), _BATCH):
+            some = vectors[start : start + _BATCH]
+            with _shard_errors(self.name):
+                self._open.update(edge.UpdateOperation.update_vectors(some))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove by id."""
@@ -211,7 +228,7 @@ class EmbeddedCollection(Collection):
 
     def values(self, field: str) -> dict[str | int | bool, int]:
         """From the index where there is one, else by looking at every point."""
-        if field not in fields.INDEXED:
+        if field not in INDEXED:
             return super().values(field)
         request = edge.FacetRequest(key=fields.key_of(field), limit=_VALUES, exact=True)
         with _shard_errors(self.name):

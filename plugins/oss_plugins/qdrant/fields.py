@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oss.contracts.store import Point
@@ -10,17 +10,6 @@ if TYPE_CHECKING:
 TEXT = "page_content"
 METADATA = "metadata"
 SPARSE = "bm25"
-
-INDEXED: dict[str, Literal["keyword", "integer"]] = {
-    "source": "keyword",
-    "sha256": "keyword",
-    "language": "keyword",
-    "format": "keyword",
-    "page": "integer",
-    "chunk": "integer",
-    "words": "integer",
-}
-"""Metadata fields with an index: without one a filter costs more than the search."""
 
 
 def payload_of(point: Point) -> dict[str, Any]:

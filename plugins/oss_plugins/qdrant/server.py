@@ -15,15 +15,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from oss.contracts.errors import ConfigError, NetworkError, StorageError, UsageError
-from oss.contracts.store import Collection, CollectionSettings, Hit, Point, SparseVector
+from oss.contracts.store import (
+    Collection,
+    CollectionSettings,
+    Hit,
+    Point,
+    SparseVector,
+    VectorStore,
+)
 from oss.contracts.store import StoreFeature as Feature
 from oss.retrieval.extras import needs_extra
+from oss.retrieval.fields import INDEXED
 from oss.retrieval.folders import check_name, no_such_collection
 from oss_plugins.qdrant import fields
 from oss_plugins.qdrant.conditions import Words, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from oss.contracts.filters import Filter
 
@@ -57,10 +65,13 @@ def _server_errors(url: str) -> Iterator[None]:
         ) from error
 
 
-class Server:
+class Server(VectorStore):
     """A connection, made at the first use; ``:memory:`` as address is the client's own
     stand-in, for tests.
     """
+
+    name: ClassVar[str] = "qdrant"
+    features: ClassVar[frozenset[Feature]] = frozenset(Feature)
 
     def __init__(
         self,
@@ -136,7 +147,7 @@ class Server:
                 replication_factor=self._replication,
                 metadata={_SETTINGS: msgspec.to_builtins(settings)},
             )
-            for field, kind in fields.INDEXED.items():
+            for field, kind in INDEXED.items():
                 with warnings.catch_warnings():
                     # In memory there are no indexes, which the client says with a warning.
                     warnings.filterwarnings("ignore", message="Payload indexes")
@@ -237,6 +248,28 @@ class ServerCollection(Collection):
             with _server_errors(self._server.url):
                 self._server.client.upsert(self._full, batch, wait=True)
 
+    def weigh(self, weights: Mapping[str, SparseVector]) -> None:
+        """The sparse vectors alone."""
+        models = self._models
+        there = {point.id for point in self.fetch(list(weights))}
+        vectors = [
+            models.PointVectors(
+                id=name,
+                vector={
+                    fields.SPARSE: models.SparseVector(
+                        indices=list(vector.indices), values=list(vector.values)
+                    )
+                },
+            )
+            for name, vector in weights.items()
+            if name in there
+        ]
+        for start in range(0, len(vectors), _BATCH):
+            with _server_errors(self._server.url):
+                self._server.client.update_vectors(
+                    self._full, vectors[start : start + _BATCH], wait=True
+                )
+
     def delete(self, ids: Sequence[str]) -> None:
         """Remove by id."""
         if ids:
@@ -302,7 +335,7 @@ class ServerCollection(Collection):
 
     def values(self, field: str) -> dict[str | int | bool, int]:
         """From the index where there is one, else by looking at every point."""
-        if field not in fields.INDEXED:
+        if field not in INDEXED:
             return super().values(field)
         with _server_errors(self._server.url):
             found = self._server.client.facet(

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from oss.contracts.errors import UsageError
 from oss.contracts.store import StoreFeature, VectorStore
-from oss.retrieval.folders import CollectionFolder, no_such_collection
+from oss.retrieval.folder_store import FolderStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from oss.contracts.store import Collection, CollectionSettings
-    from oss_plugins.qdrant.server import Server
+    from oss.retrieval.folders import CollectionFolder
+
+
+class EmbeddedStore(FolderStore):
+    """Each collection in its folder."""
+
+    name: ClassVar[str] = "qdrant"
+    features: ClassVar[frozenset[StoreFeature]] = frozenset(StoreFeature)
+
+    def make(self, folder: CollectionFolder, settings: CollectionSettings) -> Collection:
+        """A new shard."""
+        from oss_plugins.qdrant.embedded import EmbeddedCollection
+
+        return EmbeddedCollection.create(folder, settings)
+
+    def load(self, folder: CollectionFolder) -> Collection:
+        """The shard that is there."""
+        from oss_plugins.qdrant.embedded import EmbeddedCollection
+
+        return EmbeddedCollection.open(folder)
 
 
 class QdrantStore(VectorStore):
@@ -38,78 +57,41 @@ class QdrantStore(VectorStore):
     ) -> None:
         self.folder = folder
         self.address = f"{url} {prefix}".strip() if url else ""
-        self._server: Server | None = None
-        if url:
-            from oss_plugins.qdrant.server import Server
+        self.place: VectorStore
+        if not url:
+            self.place = EmbeddedStore(folder)
+            return
+        from oss_plugins.qdrant.server import Server
 
-            self._server = Server(
-                url,
-                key_env=key_env,
-                prefix=prefix,
-                shards=shards,
-                replication=replication,
-                timeout=timeout,
-            )
+        self.place = Server(
+            url,
+            key_env=key_env,
+            prefix=prefix,
+            shards=shards,
+            replication=replication,
+            timeout=timeout,
+        )
 
-    def list(self) -> list[str]:
+    def list(self) -> Iterable[str]:
         """The names, sorted."""
-        return self._server.list() if self._server else CollectionFolder.names(self.folder)
+        return self.place.list()
 
     def exists(self, name: str) -> bool:
         """Whether there is such a collection."""
-        if self._server:
-            return self._server.exists(name)
-        return CollectionFolder(self.folder, name).exists
+        return self.place.exists(name)
 
     def settings(self, name: str) -> CollectionSettings:
         """What it was made with."""
-        if self._server:
-            return self._server.settings(name)
-        folder = CollectionFolder(self.folder, name)
-        if not folder.exists:
-            raise no_such_collection(name, self.list())
-        return folder.read_settings()
+        return self.place.settings(name)
 
     def create(self, name: str, settings: CollectionSettings) -> Collection:
         """Make and open."""
-        if self._server:
-            return self._server.create(name, settings)
-        from oss_plugins.qdrant.embedded import EmbeddedCollection
-
-        folder = CollectionFolder(self.folder, name)
-        folder.lock()
-        try:
-            if folder.exists:
-                raise UsageError(f"collection '{name}' exists", hint=f"oss docs show {name}")
-            return EmbeddedCollection.create(folder, settings)
-        except BaseException:
-            folder.unlock()
-            raise
+        return self.place.create(name, settings)
 
     def open(self, name: str) -> Collection:
         """Open what is there."""
-        if self._server:
-            return self._server.open(name)
-        from oss_plugins.qdrant.embedded import EmbeddedCollection
-
-        folder = CollectionFolder(self.folder, name)
-        if not folder.exists:
-            raise no_such_collection(name, self.list())
-        folder.lock()
-        try:
-            if not folder.exists:  # removed while this process waited
-                raise no_such_collection(name, self.list())
-            return EmbeddedCollection.open(folder)
-        except BaseException:
-            folder.unlock()
-            raise
+        return self.place.open(name)
 
     def drop(self, name: str) -> None:
         """Delete it."""
-        if self._server:
-            self._server.drop(name)
-            return
-        folder = CollectionFolder(self.folder, name)
-        if not folder.exists:
-            raise no_such_collection(name, self.list())
-        folder.remove()
+        self.place.drop(name)

@@ -10,6 +10,7 @@ from oss.contracts.store import CollectionSettings
 from oss.retrieval.chunking import Chunk
 from oss.retrieval.writing import ChunkedDocument, CollectionWriter
 from oss.testing.fake_retrieval import FakeEmbedder, word_vector
+from oss_plugins.qdrant.server import Server
 from oss_plugins.qdrant.store import QdrantStore
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ async def test_langchain_reads_the_collection(tmp_path: Path) -> None:
             [ChunkedDocument(name, [Chunk(text, (0, len(text)))]) for name, text in texts.items()]
         )
         await writer.finish()
-    assert store._server is not None
+    assert isinstance(store.place, Server)
     theirs = library.QdrantVectorStore(
-        client=store._server.client, collection_name="work", embedding=Same()
+        client=store.place.client, collection_name="work", embedding=Same()
     )
     (found,) = theirs.similarity_search("craters of the moon", k=1)
     assert found.page_content == "the moon has craters"
