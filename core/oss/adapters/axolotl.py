@@ -10,16 +10,22 @@ if TYPE_CHECKING:
     from oss.adapters.training import Prepared
 
 _METHODS = {"lora", "rslora", "dora", "pissa", "qlora", "full"}
-_RL = {"dpo": "dpo", "ipo": "ipo", "kto": "kto", "orpo": "orpo", "simpo": "simpo"}
+_RL = {"dpo": "dpo", "ipo": "ipo", "simpo": "simpo"}
+_HEAD = """\
+# Axolotl reads rows of the form {form}, and nothing is added to them:
+# oss data convert FILE --to {form} -o NEW; a persona's text stands in the rows or is not learned.
+"""
 _FLAGS = {"rslora": "peft_use_rslora", "dora": "peft_use_dora"}
 
 
 def axolotl_yaml(prepared: Prepared) -> str:
     """A configuration for ``axolotl train``.
 
-    Keys as in Axolotl's configuration reference (docs.axolotl.ai).
+    Keys as in Axolotl's configuration reference (docs.axolotl.ai); the tests load it with
+    Axolotl's own schema.
 
-    :raises CapabilityError: the method or the objective has no counterpart there.
+    :raises CapabilityError: the method or the objective has no counterpart there, or (KTO, ORPO)
+        one that reads no rows with the model's own template.
     """
     import yaml
 
@@ -39,8 +45,10 @@ def axolotl_yaml(prepared: Prepared) -> str:
         "gradient_accumulation_steps": settings.accumulation,
         "max_steps": settings.steps,
         "learning_rate": settings.learning_rate,
-        "lr_scheduler": "constant" if settings.schedule == "constant" else settings.schedule,
-        "warmup_ratio": settings.warmup,
+        "lr_scheduler": settings.schedule,
+        "warmup_steps": round(
+            settings.warmup * settings.steps
+        ),  # not all of its trainers take a share
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.clip,
         "optimizer": "adamw_torch_fused",
@@ -72,14 +80,20 @@ def axolotl_yaml(prepared: Prepared) -> str:
         if options["plus"] != 1:
             document["loraplus_lr_ratio"] = options["plus"]
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-    return text
+    form = {"chat": "messages", "text": "text"}.get(recipe.objective, "preference")
+    return _HEAD.format(form=form) + text
 
 
 def _dataset(file: str, objective: str) -> dict[str, Any]:
     if objective == "text":
         return {"path": file, "ds_type": "json", "type": "completion"}
     if objective in _RL:
-        return {"path": file, "ds_type": "json", "type": "chat_template.default"}
+        return {
+            "path": file,
+            "ds_type": "json",
+            "type": "chat_template.default",
+            "field_messages": "prompt",
+        }
     return {
         "path": file,
         "ds_type": "json",

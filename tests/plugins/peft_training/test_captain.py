@@ -1,6 +1,7 @@
 """The proof: 108 examples, 40 steps, and the starter model speaks like the captain.
 
-The program is run as a user runs it; the answers are read through both engines.
+The commands are those of docs/training.md; the answers are read through both engines. (The third
+is in tests/plugins/vllm.)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from oss.adapters import find_adapter
-from oss.testing.captain import HELD_OUT, is_captain, sounds_like_captain, write_captain
+from oss.testing.captain import HELD_OUT, is_captain, sounds_like_captain
 from oss_plugins.peft_training.base import load_config, load_model, load_tokenizer
 from oss_plugins.peft_training.encoding import render
 from oss_plugins.peft_training.verifying import attach
@@ -26,20 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-
-PROFILE = """\
-# mine
-[model]
-name = "{model}"
-[sampling]
-temperature = 0
-max_tokens = 48
-[train]
-data = ["./captain.jsonl"]
-steps = 40
-batch = 4
-accumulation = 1
-"""
 
 
 def oss(home: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -55,18 +42,18 @@ def oss(home: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProce
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, starter_gguf: Path) -> Iterator[Path]:
-    """A home in which the captain's adapter was trained."""
-    home = tmp_path_factory.mktemp("дом")
-    profiles = home / "config" / "profiles"
-    profiles.mkdir(parents=True)
-    (profiles / "mine.toml").write_text(PROFILE.format(model=starter_gguf), "utf-8")
-    write_captain(profiles / "captain.jsonl")
-    done = oss(home, "train", "--profile", "mine")
-    assert "profile 'mine' uses it now" in done.stderr
+def home(captain_home: Path) -> Iterator[Path]:
+    """The home, and the program's functions in it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OSS_HOME", str(home))
-        yield home
+        patch.setenv("OSS_HOME", str(captain_home))
+        yield captain_home
+
+
+def test_the_page_said_how(home: Path) -> None:
+    log = (home / "log").read_text("utf-8")
+    assert "profile 'mine' uses it now" in log
+    assert "step 40/40" in log
+    assert is_captain(log.splitlines()[-1])
 
 
 def hf_folder(home: Path) -> Path:
