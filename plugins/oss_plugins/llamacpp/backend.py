@@ -11,7 +11,6 @@ from oss.contracts.backend import Backend
 from oss.contracts.errors import CapabilityError, ModelError
 from oss.models.files import gguf_parts
 from oss_plugins.llamacpp.adapters import check_effect, check_headers
-from oss_plugins.llamacpp.page_cache import read_ahead
 from oss_plugins.llamacpp.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ class LlamaCppBackend(Backend):
             )
         check_headers(path, adapters)
         settings = Settings.of({**options, "context": fitted(path, model.name, options["context"])})
+        from oss_plugins.llamacpp.page_cache import read_ahead  # brings asyncio
+
         await read_ahead(gguf_parts(path))
         engine = await _load(binding, replace(model, path=path), adapters, settings)
         try:
