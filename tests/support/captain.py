@@ -10,24 +10,23 @@ import sys
 import sysconfig
 from typing import TYPE_CHECKING
 
+import tomlkit
+
 from oss.testing.starter import starter_gguf
 from support.markdown import ROOT, blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTINGS = """
-[persona]
-system = ""
-[sampling]
-temperature = 0
-max_tokens = 48
-[train]
-steps = 40
-batch = 4
-accumulation = 1
-held_out_share = 0.05
-"""
+SETTINGS = {
+    "persona.system": "",
+    "sampling.temperature": 0,
+    "sampling.max_tokens": 48,
+    "train.steps": 40,
+    "train.batch": 4,
+    "train.accumulation": 1,
+    "train.held_out_share": 0.05,
+}
 """Beside what the page's commands say: forty steps of four rows, no more tokens than needed."""
 SOURCES = ("plugins/oss_plugins/peft_training", "core/oss/adapters", "core/oss/data")
 
@@ -80,7 +79,15 @@ def _train(home: Path) -> None:
                 raise RuntimeError(f"{command}\n{(home / 'log').read_text('utf-8')[-3000:]}")
             profile = home / "config" / "profiles" / "mine.toml"
             if "profile new" in command:
-                profile.write_text(profile.read_text("utf-8") + SETTINGS, "utf-8")
+                _settle(profile)
+
+
+def _settle(profile: Path) -> None:
+    document = tomlkit.parse(profile.read_text("utf-8"))
+    for key, value in SETTINGS.items():
+        table, _, name = key.partition(".")
+        document.setdefault(table, tomlkit.table())[name] = value
+    profile.write_text(tomlkit.dumps(document), "utf-8")
 
 
 def _digest() -> str:

@@ -83,6 +83,8 @@ def prepare(
         rows, held_out = list(dataset.rows), list(judges)
     else:
         rows, held_out = split(dataset.rows, table.held_out_share, table.seed)
+        if table.held_out_share and not held_out:
+            say("nothing is held out: all rows ask the same, or nearly")
     model = choose_model(resolved.profile.model, plugins).model
     if model.path is None:
         raise ModelError(f"'{model.name}' is on a server; only models on this machine are trained")

@@ -30,11 +30,14 @@ def preflight(rows: Sequence[Row], held_out: Sequence[Row] = ()) -> tuple[str, .
             doubts.setdefault(fault.code, []).append(fault)
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise UsageError(
-            f"{errors[0]}{more}",
-            hint="`oss data check FILE` lists all; `oss data filter FILE --where 'not faults in "
-            f"({', '.join(sorted({fault.code for fault in errors}))})' -o GOOD` leaves them out",
-        )
+        codes = sorted({fault.code for fault in errors} - {"leak"})
+        hint = "`oss data check` lists all; "
+        if codes:
+            hint += f"`oss data filter FILE --where 'not faults in ({', '.join(codes)})' -o GOOD` "
+            hint += "leaves them out"
+        else:
+            hint += "`oss data split` makes two parts that share no question"
+        raise UsageError(f"{errors[0]}{more}", hint=hint)
     return tuple(
         f"{found[0]} ({CODES[code]}; {len(found)} in all: `oss data check`)"
         for code, found in doubts.items()
