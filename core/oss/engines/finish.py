@@ -37,7 +37,7 @@ async def finished(
             if delta.content or delta.reasoning or delta.tool_calls or delta.logprobs:
                 first = first or time.perf_counter() - started
                 if delta.finish_reason or delta.usage or delta.timings:
-                    delta = replace(delta, finish_reason=None, usage=None, timings=None)  # noqa: PLW2901
+                    delta = replace(delta, finish_reason=None, usage=None, timings=None)
                 yield delta
     if reason is None:
         raise BackendError("the engine stopped in the middle of its answer")

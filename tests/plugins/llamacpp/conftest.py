@@ -32,6 +32,14 @@ def starter(starter_gguf: Path) -> LocalModel:
 
 
 @pytest.fixture(scope="session")
+def broken(starter_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
+    """The starter's beginning."""
+    path = tmp_path_factory.mktemp("broken") / "cut.gguf"
+    path.write_bytes(starter_gguf.read_bytes()[:5_000_000])
+    return LocalModel("cut", "file:cut", "gguf", path)
+
+
+@pytest.fixture(scope="session")
 def adapter_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, AdapterRef]:
     """Adapters by what is the matter with them."""
     folder = tmp_path_factory.mktemp("adapters")

@@ -6,49 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oss.contracts.model import LocalModel
-from oss.testing.conformance.backend import BackendConformance
 from oss_plugins.llamacpp.backend import LlamaCppBackend
+from support.conformance import StarterConformance
 
 from .conftest import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Backend
 
 
-class Starter(BackendConformance):
+class Starter(StarterConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> Backend:
         return LlamaCppBackend()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, starter: LocalModel) -> LocalModel:
-        return starter
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def adapter(cls, adapter_files: dict[str, AdapterRef]) -> AdapterRef:
-        return adapter_files["шум"]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def idle_adapter(cls, adapter_files: dict[str, AdapterRef]) -> AdapterRef:
-        return adapter_files["idle"]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def broken_model(
-        cls, starter_gguf: Path, tmp_path_factory: pytest.TempPathFactory
-    ) -> LocalModel:
-        path = tmp_path_factory.mktemp("broken") / "cut.gguf"
-        path.write_bytes(starter_gguf.read_bytes()[:5_000_000])
-        return LocalModel("cut", "file:cut", "gguf", path)
 
 
 @pytest.mark.real

@@ -9,7 +9,7 @@ import pytest
 
 from oss.contracts.chat import Sampling
 from oss.contracts.messages import Message
-from oss.testing.conformance.backend import ADD, CAPITAL, WEATHER, Opened
+from oss.testing.conformance.asking import ADD, CAPITAL, WEATHER, Opened
 from oss_plugins.llamacpp.backend import BINDINGS, LlamaCppBackend
 
 from .conftest import DEFAULTS

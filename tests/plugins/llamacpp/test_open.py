@@ -11,7 +11,7 @@ import pytest
 from oss.contracts.errors import BackendError, CapabilityError, ModelError
 from oss.contracts.messages import Message
 from oss.contracts.model import LocalModel
-from oss.testing.conformance.backend import CAPITAL, SAME, Opened
+from oss.testing.conformance.asking import CAPITAL, SAME, Opened
 from oss.testing.gguf_file import write_gguf
 from oss_plugins.llamacpp import backend as backend_module
 from oss_plugins.llamacpp.backend import LlamaCppBackend, choose_binding, fitted

@@ -18,7 +18,7 @@ import pytest
 
 from oss.contracts.chat import Sampling
 from oss.contracts.messages import Message
-from oss.testing.conformance.backend import CAPITAL, GREEDY, Opened, answer
+from oss.testing.conformance.asking import CAPITAL, GREEDY, Opened, answer
 from oss_plugins.llamacpp.backend import LlamaCppBackend
 from oss_plugins.llamacpp.signals import keep_signal_handlers
 from oss_plugins.llamacpp.xllama import expert_overrides

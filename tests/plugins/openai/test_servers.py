@@ -20,7 +20,7 @@ from oss.contracts.errors import (
 )
 from oss.contracts.messages import Message, ToolCall, ToolSpec
 from oss.contracts.model import LocalModel
-from oss.testing.conformance.backend import Answer
+from oss.testing.conformance.asking import Answer
 from oss_plugins.openai_api.backend import OpenAIBackend
 from oss_plugins.openai_api.source import RemoteSource
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,20 +39,22 @@ def starter(_home_apart: None) -> LocalModel:
 
 
 @pytest.fixture(scope="session")
-def adapters(
+def adapter_files(
     tmp_path_factory: pytest.TempPathFactory, starter: LocalModel
 ) -> dict[str, AdapterRef]:
     folder = tmp_path_factory.mktemp("adapters")
     assert starter.path is not None
     made: dict[str, dict[str, Any]] = {
-        "шум.1": {"strength": 0.1},
+        "шум": {"strength": 0.1},
         "noise-2": {"strength": 0.1, "seed": 2},
         "idle": {"strength": 0.0},
     }
-    return {
+    files = {
         name: AdapterRef(name, write_peft_lora(folder / name, starter.path, **how))
         for name, how in made.items()
     }
+    files["шум"] = replace(files["шум"], name="шум.1")  # a dot parts names in PEFT
+    return files
 
 
 @pytest.fixture(scope="session")

@@ -6,22 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oss.testing.conformance.backend import BackendConformance
 from oss_plugins.hf_transformers.backend import TransformersBackend
+from support.conformance import StarterConformance
 
 from .conftest import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Backend
-    from oss.contracts.model import LocalModel
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.torch]
 
 
-class TestTransformers(BackendConformance):
+class TestTransformers(StarterConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> Backend:
@@ -29,25 +27,5 @@ class TestTransformers(BackendConformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def model(cls, starter: LocalModel) -> LocalModel:
-        return starter
-
-    @pytest.fixture(scope="class")
-    @classmethod
     def options(cls) -> Mapping[str, Any]:
         return {**DEFAULTS, "context": 1024, "threads": 1}
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def adapter(cls, adapters: dict[str, AdapterRef]) -> AdapterRef:
-        return adapters["шум.1"]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def idle_adapter(cls, adapters: dict[str, AdapterRef]) -> AdapterRef:
-        return adapters["idle"]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def broken_model(cls, broken: LocalModel) -> LocalModel:
-        return broken

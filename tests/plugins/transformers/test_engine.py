@@ -14,7 +14,7 @@ from oss.contracts.chat import ChatRequest, Sampling
 from oss.contracts.errors import BackendError, CapabilityError, ModelError, UsageError
 from oss.contracts.messages import Message
 from oss.contracts.model import LocalModel
-from oss.testing.conformance.backend import (
+from oss.testing.conformance.asking import (
     CAPITAL,
     CYRILLIC,
     GREEDY,
@@ -38,8 +38,8 @@ OPTIONS = {**DEFAULTS, "context": 512, "threads": 1}
 
 
 @pytest.fixture(scope="module")
-def opened(starter: LocalModel, adapters: dict[str, AdapterRef]) -> Iterator[Opened]:
-    both = (adapters["шум.1"], adapters["noise-2"])
+def opened(starter: LocalModel, adapter_files: dict[str, AdapterRef]) -> Iterator[Opened]:
+    both = (adapter_files["шум"], adapter_files["noise-2"])
     opened = Opened(TransformersBackend(), starter, both, OPTIONS)
     yield opened
     opened.close()

@@ -11,7 +11,7 @@ from oss.contracts.adapter import AdapterRef
 from oss.contracts.backend import Capability
 from oss.contracts.errors import ModelError
 from oss.contracts.model import LocalModel
-from oss.testing.conformance.backend import CAPITAL, GREEDY, Opened
+from oss.testing.conformance.asking import CAPITAL, GREEDY, Opened
 from oss_plugins.hf_transformers.backend import TransformersBackend
 
 from .conftest import DEFAULTS

@@ -19,13 +19,11 @@ import pytest
 pytest.importorskip("httpx2")
 pytest.importorskip("transformers")
 
-from oss.contracts.adapter import AdapterRef
 from oss.contracts.chat import ChatRequest, Sampling
 from oss.contracts.errors import BackendError
-from oss.contracts.model import LocalModel
-from oss.testing.conformance.backend import CAPITAL, SAME, BackendConformance, Opened, answer
+from oss.testing.conformance.asking import CAPITAL, SAME, Opened, answer
 from oss_plugins.vllm_server.backend import VllmBackend
-from support.peft_folders import write_peft_lora
+from support.conformance import StarterConformance
 
 from .conftest import DEFAULTS
 
@@ -38,23 +36,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.vllm, pytest.mark.real, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def starter() -> LocalModel:
-    from oss.testing.starter import starter_hf
-
-    return LocalModel("starter", "file:starter", "hf", starter_hf())
-
-
-class TestVllm(BackendConformance):
+class TestVllm(StarterConformance):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls) -> Backend:
         return VllmBackend()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def model(cls, vllm_python: str, starter: LocalModel) -> LocalModel:
-        return starter
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -63,22 +49,6 @@ class TestVllm(BackendConformance):
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
         os.environ.setdefault("OMP_NUM_THREADS", "2")
         return {**DEFAULTS, "eager": True, "max_requests": 8, "dtype": "float32"}
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def adapter(cls, tmp_path_factory: pytest.TempPathFactory, starter: LocalModel) -> AdapterRef:
-        assert starter.path is not None
-        folder = tmp_path_factory.mktemp("adapters") / "шум"
-        return AdapterRef("шум", write_peft_lora(folder, starter.path, strength=0.1))
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def idle_adapter(
-        cls, tmp_path_factory: pytest.TempPathFactory, starter: LocalModel
-    ) -> AdapterRef:
-        assert starter.path is not None
-        folder = tmp_path_factory.mktemp("adapters") / "idle"
-        return AdapterRef("idle", write_peft_lora(folder, starter.path, strength=0.0))
 
     def test_scales_between_and_several_at_once(self, adapted: Opened) -> None:
         async def all_at_once() -> list[float]:

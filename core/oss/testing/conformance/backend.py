@@ -22,197 +22,39 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from oss.contracts.backend import Backend, Capability, Engine
-from oss.contracts.chat import (
-    ChatRequest,
-    Delta,
-    FinishReason,
-    Sampling,
-    Timings,
-    TokenLogprob,
-    Usage,
+from oss.contracts.backend import Backend, Capability
+from oss.contracts.chat import ChatRequest, Sampling
+from oss.contracts.errors import ContextOverflowError, OssError
+from oss.contracts.messages import Message
+from oss.testing.conformance.asking import (
+    ADD,
+    CAPITAL,
+    CYRILLIC,
+    GREEDY,
+    PERSON,
+    SAME,
+    WEATHER,
+    Answer,
+    Opened,
+    answer,
 )
-from oss.contracts.errors import BackendError, ContextOverflowError, OssError
-from oss.contracts.messages import Message, ToolCall, ToolSpec
+from oss.testing.conformance.backend_adapters import AdapterConformance
+from oss.testing.conformance.backend_tools import ToolConformance
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from oss.contracts.adapter import AdapterRef
     from oss.contracts.model import LocalModel
 
-T = TypeVar("T")
 
-GREEDY = Sampling(temperature=0, max_tokens=24)
-SAME = replace(GREEDY, seed=1)
-"""Greedy, and with a seed: engines that keep evaluated prompts may give the last bits, and with
-them a close choice between two tokens, differently when they take up a kept one.
-"""
-CAPITAL = (Message("user", "What is the capital of France?"),)
-CYRILLIC = (
-    Message("system", "Ты — вежливый собеседник."),
-    Message("user", "Привет! Повтори слово «ёжик»."),
-)
-WEATHER = ToolSpec(
-    "get_weather",
-    "The weather in a city.",
-    {
-        "type": "object",
-        "properties": {"city": {"type": "string", "maxLength": 40}},
-        "required": ["city"],
-        "additionalProperties": False,
-    },
-)
-ADD = ToolSpec(
-    "add",
-    "Adds two whole numbers.",
-    {
-        "type": "object",
-        "properties": {
-            "a": {"type": "integer", "minimum": 0, "maximum": 99},
-            "b": {"type": "integer", "minimum": 0, "maximum": 99},
-        },
-        "required": ["a", "b"],
-        "additionalProperties": False,
-    },
-)
-PERSON = {
-    "type": "object",
-    "properties": {
-        "name": {"type": "string", "maxLength": 20},
-        "age": {"type": "integer", "minimum": 0, "maximum": 120},
-    },
-    "required": ["name", "age"],
-    "additionalProperties": False,
-}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The deltas of one answer, and what they add up to."""
-
-    deltas: tuple[Delta, ...]
-
-    @property
-    def content(self) -> str:
-        """The text."""
-        return "".join(delta.content for delta in self.deltas)
-
-    @property
-    def reasoning(self) -> str:
-        """The thinking."""
-        return "".join(delta.reasoning for delta in self.deltas)
-
-    @property
-    def calls(self) -> list[ToolCall]:
-        """The tool calls, put together from their pieces."""
-        calls: dict[int, ToolCall] = {}
-        for delta in self.deltas:
-            for piece in delta.tool_calls:
-                if piece.index not in calls:
-                    assert piece.id, "the first piece of a call carries its id"
-                    assert piece.name, "the first piece of a call carries its name"
-                    calls[piece.index] = ToolCall(piece.id, piece.name, "")
-                call = calls[piece.index]
-                calls[piece.index] = replace(call, arguments=call.arguments + piece.arguments)
-        return list(calls.values())
-
-    @property
-    def logprobs(self) -> list[TokenLogprob]:
-        """Those of all tokens."""
-        return [each for delta in self.deltas for each in delta.logprobs]
-
-    @property
-    def finish_reason(self) -> FinishReason | None:
-        """The last delta's."""
-        return self.deltas[-1].finish_reason
-
-    @property
-    def usage(self) -> Usage:
-        """The last delta's."""
-        usage = self.deltas[-1].usage
-        assert usage is not None, "the last delta carries usage"
-        return usage
-
-    @property
-    def timings(self) -> Timings:
-        """The last delta's, zeros where the engine measures none."""
-        return self.deltas[-1].timings or Timings()
-
-
-class Opened:
-    """An open engine and the event loop it lives in, for tests that are not coroutines."""
-
-    def __init__(
-        self,
-        backend: Backend,
-        model: LocalModel,
-        adapters: Sequence[AdapterRef],
-        options: Mapping[str, Any],
-    ) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._stack = AsyncExitStack()
-        try:
-            self.engine: Engine = self.run(
-                self._stack.enter_async_context(backend.open(model, adapters, options))
-            )
-        except BaseException:
-            self._loop.close()
-            raise
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result."""
-        return self._loop.run_until_complete(coroutine)
-
-    def close(self) -> None:
-        """Close the engine, then the loop."""
-        self.run(self._stack.aclose())
-        self.run(self._loop.shutdown_asyncgens())
-        self.run(self._loop.shutdown_default_executor())
-        self._loop.close()
-
-    def ask(self, messages: Sequence[Message], sampling: Sampling = GREEDY, **more: Any) -> Answer:
-        """The whole answer to a request."""
-        return self.run(answer(self.engine, messages, sampling, **more))
-
-    def count(self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
-        """The engine's count of a prompt's tokens."""
-        return self.run(self.engine.count_tokens(messages, tools))
-
-    def need(self, capability: Capability) -> None:
-        """Skip the test where the engine cannot do this."""
-        if capability not in self.engine.info.capabilities:
-            pytest.skip(f"{self.engine.info.backend} has no {capability.value}")
-
-
-async def answer(
-    engine: Engine, messages: Sequence[Message], sampling: Sampling = GREEDY, **more: Any
-) -> Answer:
-    """The whole answer of an engine."""
-    request = ChatRequest(tuple(messages), sampling, **more)
-    return Answer(tuple([delta async for delta in engine.chat(request)]))
-
-
-class BackendConformance:
+class BackendConformance(ToolConformance, AdapterConformance):
     """The suite."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def adapter(cls) -> AdapterRef | None:
-        """An adapter for the model that changes what it says; ``None`` skips its tests."""
-        return None
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def idle_adapter(cls) -> AdapterRef | None:
-        """An adapter for the model that changes nothing; ``None`` skips its test."""
-        return None
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -227,22 +69,6 @@ class BackendConformance:
     ) -> Iterator[Opened]:
         """An engine without adapters."""
         opened = Opened(backend, model, (), options)
-        yield opened
-        opened.close()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def adapted(
-        cls,
-        backend: Backend,
-        model: LocalModel,
-        options: Mapping[str, Any],
-        adapter: AdapterRef | None,
-    ) -> Iterator[Opened]:
-        """An engine with the adapter."""
-        if adapter is None:
-            pytest.skip("no adapter to test with")
-        opened = Opened(backend, model, (adapter,), options)
         yield opened
         opened.close()
 
@@ -371,80 +197,6 @@ class BackendConformance:
             value = json.loads(opened.ask(asked, sampling, json_schema=PERSON).content)
             assert set(value) == {"name", "age"}
             assert isinstance(value["age"], int)
-
-    def test_tools_required(self, opened: Opened) -> None:
-        opened.need(Capability.TOOLS)
-        asked = (Message("user", "What is the weather in Paris?"),)
-        found = opened.ask(
-            asked, Sampling(0, max_tokens=120), tools=(WEATHER, ADD), tool_choice="required"
-        )
-        assert found.finish_reason == "tool_calls"
-        assert found.calls[0].name in ("get_weather", "add")
-        assert isinstance(json.loads(found.calls[0].arguments), dict)
-        assert found.content.strip() == ""
-
-    def test_a_named_tool(self, opened: Opened) -> None:
-        opened.need(Capability.TOOLS)
-        found = opened.ask(
-            CAPITAL, Sampling(0, max_tokens=120), tools=(WEATHER, ADD), tool_choice="add"
-        )
-        assert [call.name for call in found.calls] == ["add"]
-        assert set(json.loads(found.calls[0].arguments)) == {"a", "b"}
-
-    def test_tools_of_their_own_choice(self, opened: Opened) -> None:
-        opened.need(Capability.TOOLS)
-        for prompt in ("What is the weather in Paris?", "Say hello.", "Сложи 2 и 3."):
-            found = opened.ask((Message("user", prompt),), tools=(WEATHER, ADD))
-            assert (found.finish_reason == "tool_calls") == bool(found.calls)
-            assert '"arguments"' not in found.content, "a call is no text"
-
-    def test_no_tools(self, opened: Opened) -> None:
-        opened.need(Capability.TOOLS)
-        found = opened.ask(CAPITAL, tools=(WEATHER,), tool_choice="none")
-        assert not found.calls
-        assert found.content.strip()
-
-    def test_tool_results_are_read(self, opened: Opened) -> None:
-        opened.need(Capability.TOOLS)
-        call = ToolCall("call_1", "get_weather", '{"city": "Париж"}')
-        conversation = (
-            Message("user", "What is the weather in Paris?"),
-            Message("assistant", "", tool_calls=(call,)),
-            Message("tool", "18 °C, дождь", name="get_weather", tool_call_id="call_1"),
-        )
-        found = opened.ask(conversation, tools=(WEATHER,), tool_choice="none")
-        assert found.content.strip()
-        more = opened.ask(conversation, replace(GREEDY, max_tokens=120), tools=(WEATHER,))
-        assert more.content.strip() or more.calls
-
-    def test_an_adapter_acts_as_strongly_as_asked(self, adapted: Opened, opened: Opened) -> None:
-        adapted.need(Capability.ADAPTERS)
-        assert adapted.ask(CAPITAL, SAME).content != opened.ask(CAPITAL, SAME).content
-
-    def test_a_scale_per_request(
-        self, adapted: Opened, opened: Opened, adapter: AdapterRef
-    ) -> None:
-        adapted.need(Capability.PER_REQUEST_ADAPTERS)
-        plain = opened.ask(CAPITAL, SAME).content
-        assert adapted.ask(CAPITAL, SAME, adapter_scales={adapter.name: 0.0}).content == plain
-        assert adapted.ask(CAPITAL, SAME, adapter_scales={adapter.name: 1.0}).content != plain
-        assert adapted.ask(CAPITAL, SAME, adapter_scales={adapter.name: 0.0}).content == plain
-
-    def test_an_unknown_adapter_is_refused(self, opened: Opened) -> None:
-        with pytest.raises(BackendError, match="чужой"):
-            opened.ask(CAPITAL, adapter_scales={"чужой": 1.0})
-
-    def test_an_adapter_that_does_nothing_is_refused(
-        self,
-        backend: Backend,
-        model: LocalModel,
-        options: Mapping[str, Any],
-        idle_adapter: AdapterRef | None,
-    ) -> None:
-        if idle_adapter is None:
-            pytest.skip("no idle adapter to test with")
-        with pytest.raises(BackendError, match=idle_adapter.name):
-            Opened(backend, model, (idle_adapter,), options).close()
 
     def test_a_broken_model_is_refused(
         self, backend: Backend, options: Mapping[str, Any], broken_model: LocalModel | None
