@@ -1,8 +1,9 @@
-"""`oss serve` against the raw engine's own HTTP server: 8 clients, 96 tokens each, one persona.
+"""`oss serve` against the engine's own HTTP server: 8 clients, 96 tokens each, one persona.
 
-``python tests/benchmarks/bench_serve.py [--rounds N] [--model FILE] [--soak SECONDS]`` prints
-ratios, both sides of each measured in turn. ``--soak`` sends mixed load (answered, cancelled,
-malformed, huge, idle) for so long and prints how memory, threads and open files went.
+``python tests/benchmarks/bench_serve.py [--rounds N] [--engine llamacpp|vllm] [--model PATH]
+[--threads N]`` prints ratios, both sides of each measured in turn. The other side is xllamacpp's
+listening address, or vLLM's API server, with the same settings. With ``vllm`` the model is a
+Hugging Face folder, and ``OSS_VLLM_PYTHON`` names an interpreter that has vLLM.
 """
 
 from __future__ import annotations
@@ -12,54 +13,72 @@ import json
 import os
 import random
 import re
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+import urllib.request
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common import Ratio, parser, report
 
 from oss.testing.program import OssCli, OssHome
-from oss.testing.starter import starter_gguf
+from oss.testing.starter import starter_gguf, starter_hf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CLIENTS = 8
 TOKENS = 96
+CONTEXT = 8192
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 PERSONA = "You are a patient clerk of a large library, and you answer in full sentences. " * 33
 TOPICS = ("rivers", "bread", "ships", "glass", "maps", "wool", "clocks", "salt", "paper", "stars")
 
 
-def body(model: str, topic: str, *, persona: bool) -> dict[str, Any]:
-    messages = [{"role": "user", "content": f"Write about {topic} {random.random()}."}]
-    if persona:
-        messages.insert(0, {"role": "system", "content": PERSONA})
-    return {
-        "model": model,
-        "messages": messages,
-        "max_tokens": TOKENS,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "temperature": 1.0,
-        "ignore_eos": True,
-    }
+@dataclass(frozen=True)
+class Side:
+    """A server to ask.
+
+    :param persona: the request brings the persona; a profile has it.
+    """
+
+    port: int
+    key: str
+    model: str
+    persona: bool
+
+    def body(self, topic: str, **extra: Any) -> dict[str, Any]:
+        """A question that is answered at length, and that no one has asked before."""
+        said = f"Tell a story of a thousand words about {topic}, number {random.random()}."
+        messages = [{"role": "user", "content": said}]
+        if self.persona:
+            messages.insert(0, {"role": "system", "content": PERSONA})
+        return {
+            "model": self.model,
+            "messages": messages,
+            "max_tokens": TOKENS,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": 0.6,
+            **extra,
+        }
 
 
-async def answer(port: int, key: str, asked: dict[str, Any]) -> tuple[float, int, int]:
+async def answer(side: Side, asked: dict[str, Any]) -> tuple[float, int, int]:
     """Seconds to the first token; tokens of the answer; tokens of the prompt not cached."""
     begun = time.perf_counter()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
     raw = json.dumps(asked).encode()
     writer.write(
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
         b"Content-Type: application/json\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n"
-        % (key.encode(), len(raw))
+        % (side.key.encode(), len(raw))
         + raw
     )
     first, usage = 0.0, {}
@@ -77,36 +96,37 @@ async def answer(port: int, key: str, asked: dict[str, Any]) -> tuple[float, int
 
 
 async def load(
-    port: int, key: str, model: str, *, persona: bool, at_once: bool
+    side: Side, *, at_once: bool = True, asks: list[dict[str, Any]] | None = None
 ) -> dict[str, float]:
-    """Tokens per second of 8 requests; the slowest first token over the median."""
-    asks = [body(model, topic, persona=persona) for topic in TOPICS[:CLIENTS]]
+    """Tokens per second of 8 requests; the slowest first token, the median, how many there were."""
+    asks = asks or [side.body(topic) for topic in TOPICS[:CLIENTS]]
     begun = time.perf_counter()
     if at_once:
-        found = await asyncio.gather(*(answer(port, key, asked) for asked in asks))
+        found = await asyncio.gather(*(answer(side, asked) for asked in asks))
     else:
-        found = [await answer(port, key, asked) for asked in asks]
+        found = [await answer(side, asked) for asked in asks]
     took = time.perf_counter() - begun
     firsts = [first for first, _, _ in found]
     return {
         "rate": sum(tokens for _, tokens, _ in found) / took,
         "worst": max(firsts),
         "median": statistics.median(firsts),
+        "tokens": sum(tokens for _, tokens, _ in found),
     }
 
 
 @contextmanager
-def served(model: Path, *flags: str) -> Iterator[tuple[int, int]]:
-    """Port and process id of an `oss serve`."""
+def served(model: Path, backend: str, *flags: str) -> Iterator[Side]:
+    """An `oss serve` with a profile."""
     with tempfile.TemporaryDirectory() as folder:
         home = OssHome(Path(folder) / "home", Path(folder) / "work")
         home.path.mkdir()
         home.cwd.mkdir()
-        profile = (
-            f"[model]\nname = {json.dumps(str(model))}\ncontext = 8192\n"
-            f"[persona]\nsystem = {json.dumps(PERSONA)}\n[backend.llamacpp]\nthreads = {THREADS}\n"
+        home.write(
+            "config/profiles/tiny.toml",
+            f"[model]\nname = {json.dumps(str(model))}\ncontext = {CONTEXT}\n"
+            f"[persona]\nsystem = {json.dumps(PERSONA)}\n{backend}",
         )
-        home.write("config/profiles/tiny.toml", profile)
         process = OssCli(home).start("serve", "-p", "tiny", "--port", "0", *flags)
         assert process.stderr is not None
         for line in process.stderr:
@@ -115,17 +135,18 @@ def served(model: Path, *flags: str) -> Iterator[tuple[int, int]]:
         else:
             raise SystemExit("oss serve did not start")
         try:
-            yield int(found.group(1)), process.pid
+            yield Side(int(found.group(1)), "x", "tiny", persona=False)
         finally:
             process.terminate()
             process.communicate(timeout=60)
 
 
-RAW = """
-import sys, time, xllamacpp
+RAW_LLAMA = """
+import sys, xllamacpp
 p = xllamacpp.CommonParams()
 p.model.path, p.n_ctx, p.n_parallel, p.kv_unified, p.verbosity = sys.argv[1], 8192, 8, True, 0
 p.cpuparams.n_threads = p.cpuparams_batch.n_threads = int(sys.argv[2])
+p.slot_prompt_similarity, p.cache_ram_mib = 0.5, 512
 p.warmup, p.api_keys, p.hostnames, p.n_threads_http = False, ["raw"], ["127.0.0.1"], 10
 server = xllamacpp.Server(p)
 print(server.listening_address, flush=True)
@@ -134,41 +155,85 @@ sys.stdin.read()
 
 
 @contextmanager
-def raw_server(model: Path) -> Iterator[int]:
-    """Port of the raw engine's own server, with the same settings."""
+def raw_llama(model: Path, threads: int) -> Iterator[Side]:
+    """The raw engine's own server, with the same settings."""
     process = subprocess.Popen(
-        [sys.executable, "-c", RAW, str(model), str(THREADS)],
+        [sys.executable, "-c", RAW_LLAMA, str(model), str(threads)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
-        yield int(process.stdout.readline().decode().strip().rpartition(":")[2])
+        port = int(process.stdout.readline().decode().strip().rpartition(":")[2])
+        yield Side(port, "raw", "m", persona=True)
     finally:
         process.kill()
         process.communicate()
 
 
-async def measure(model: Path, rounds: int) -> list[Ratio]:
-    found: dict[str, list[float]] = {name: [] for name in ("oss", "raw", "row", "worst", "median")}
-    with served(model) as (port, _), raw_server(model) as raw:
-        cold = await answer(port, "x", body("tiny", "rain", persona=False))
-        warm = await answer(port, "x", body("tiny", "rain", persona=False))
-        await answer(raw, "raw", body("m", "rain", persona=True))
-        for turn in range(-1, rounds):  # the first one fills the slots, and is not kept
-            ours = await load(port, "x", "tiny", persona=False, at_once=True)
-            theirs = await load(raw, "raw", "m", persona=True, at_once=True)
-            row = await load(port, "x", "tiny", persona=False, at_once=False)
-            if turn < 0:
-                continue
-            for name, value in (
-                ("oss", ours["rate"]),
-                ("raw", theirs["rate"]),
-                ("row", row["rate"]),
-                ("worst", ours["worst"]),
-                ("median", ours["median"]),
-            ):
-                found[name].append(value)
+VLLM = (
+    '[backend]\nname = "vllm"\n[backend.vllm]\neager = true\ndtype = "bfloat16"\nmax_requests = 8\n'
+)
+"""The settings of the profile; :func:`raw_vllm` has the same as flags."""
+
+
+@contextmanager
+def raw_vllm(model: Path) -> Iterator[Side]:
+    """vLLM's own API server, with the same settings."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    command = [os.environ.get("OSS_VLLM_PYTHON") or sys.executable]
+    command += ["-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--model", str(model), "--served-model-name", "m"]
+    command += ["--max-model-len", str(CONTEXT), "--dtype", "bfloat16", "--enforce-eager"]
+    command += ["--max-num-seqs", "8", "--api-key", "raw", "--enable-prefix-caching"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        while True:
+            if process.poll() is not None:
+                raise SystemExit("vLLM did not start: " + " ".join(command))
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
+                break
+            except OSError:
+                time.sleep(1)
+        yield Side(port, "raw", "m", persona=True)
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait()
+
+
+@contextmanager
+def both_sides(engine: str, model: Path | None, threads: int) -> Iterator[tuple[Side, Side]]:
+    """`oss serve`, and the engine's own server."""
+    with ExitStack() as stack:
+        if engine == "vllm":
+            model = model or starter_hf()
+            ours, raw = served(model, VLLM), raw_vllm(model)
+        else:
+            model = model or starter_gguf()
+            profile = f"[backend.llamacpp]\nthreads = {threads}\n"
+            ours, raw = served(model, profile), raw_llama(model, threads)
+        yield stack.enter_context(ours), stack.enter_context(raw)
+
+
+async def measure(ours: Side, raw: Side, rounds: int) -> list[Ratio]:
+    """The figures; the first round fills the slots, and is not kept."""
+    found: dict[str, list[float]] = {}
+    cold = await answer(ours, ours.body("rain"))
+    warm = await answer(ours, ours.body("rain"))
+    for turn in range(-1, rounds):
+        theirs = await load(raw)
+        at_once = await load(ours)
+        row = await load(ours, at_once=False)
+        print(f"# {turn}: {at_once} raw: {theirs} in a row: {row}", file=sys.stderr)
+        if turn >= 0:
+            kept = {"oss": at_once["rate"], "raw": theirs["rate"], "row": row["rate"]}
+            for name, value in {**at_once, **kept}.items():
+                found.setdefault(name, []).append(value)
     of = {name: statistics.median(values) for name, values in found.items()}
     return [
         Ratio("serve / raw server", of["oss"], of["raw"], "tok/s", rounds, ">= 0.97"),
@@ -178,74 +243,14 @@ async def measure(model: Path, rounds: int) -> list[Ratio]:
     ]
 
 
-def state(pid: int) -> dict[str, int]:
-    """Resident KiB, threads, open files of a process (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    values = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    return {
-        "rss": int(values["VmRSS"].split()[0]),
-        "threads": int(values["Threads"]),
-        "files": len(list(Path(f"/proc/{pid}/fd").iterdir())),
-    }
-
-
-async def mixed(port: int, until: float) -> int:
-    """Requests of all kinds until then; how many."""
-    count = 0
-    while time.monotonic() < until:
-        kind, asked = random.randrange(5), body("tiny", random.choice(TOPICS), persona=False)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        asked["max_tokens"] = random.randrange(1, 64)
-        raw = json.dumps(asked).encode()
-        if kind == 1:
-            raw = raw[: random.randrange(len(raw))]
-        elif kind == 2:
-            raw = json.dumps(
-                {**asked, "messages": [{"role": "user", "content": "я " * 50000}]}
-            ).encode()
-        writer.write(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n" % len(raw) + raw
-        )
-        if kind == 3:  # leaves in the middle
-            await reader.read(random.randrange(1, 2000))
-        elif kind == 4:  # says nothing for a while, then leaves
-            await asyncio.sleep(random.random())
-        else:
-            await reader.read()
-        writer.close()
-        count += 1
-    return count
-
-
-async def soak(model: Path, seconds: float) -> dict[str, Any]:
-    with served(model, "--queue", "4") as (port, pid):
-        await asyncio.gather(*(mixed(port, time.monotonic() + seconds / 4) for _ in range(12)))
-        await asyncio.sleep(2)
-        before = state(pid)
-        counts = await asyncio.gather(*(mixed(port, time.monotonic() + seconds) for _ in range(12)))
-        await asyncio.sleep(2)
-        after = state(pid)
-        return {
-            "seconds": seconds,
-            "requests": sum(counts),
-            "before": before,
-            "after": after,
-            "memory": round(after["rss"] / before["rss"], 4),
-        }
-
-
 def main() -> None:
     arguments = parser(__doc__ or "", rounds=3)
-    arguments.add_argument("--model", type=Path, help="a GGUF file; the starter's if left out")
-    arguments.add_argument("--soak", type=float, default=0.0, metavar="SECONDS")
+    arguments.add_argument("--engine", choices=("llamacpp", "vllm"), default="llamacpp")
+    arguments.add_argument("--model", type=Path, help="the starter in its form if left out")
+    arguments.add_argument("--threads", type=int, default=THREADS)
     given = arguments.parse_args()
-    model = given.model or starter_gguf()
-    if given.soak:
-        json.dump(asyncio.run(soak(model, given.soak)), sys.stdout, indent=2)
-        print()
-    else:
-        report(asyncio.run(measure(model, given.rounds)), given.json)
+    with both_sides(given.engine, given.model, given.threads) as (ours, raw):
+        report(asyncio.run(measure(ours, raw, given.rounds)), given.json)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 [--log FILE]``. Clients send answered, cancelled, malformed, huge and idle requests to several
 profiles; one of these has an engine of its own, which is loaded and unloaded all the time. The
 process is looked at every ten seconds; medians of the second sixth of the time and of the last one
-are compared, because caches fill in the first; that of prompts is kept small, so that it does. Linux alone
-(``/proc``).
+are compared, because caches fill in the first; that of prompts is kept small, so that it does.
+Linux alone (``/proc``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import json
 import random
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from oss.testing.program import OssCli, OssHome
 from oss.testing.starter import starter_gguf
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 EVERY_S = 10.0
