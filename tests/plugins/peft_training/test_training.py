@@ -319,3 +319,32 @@ def test_adalora_takes_rank_away_while_it_learns(llama: Path, make_job: MakeJob)
     kept = [rank for ranks in config["rank_pattern"].values() for rank in ranks]
     assert len(kept) == 14 * 6
     assert sum(kept) == 14 * 4
+
+
+@pytest.mark.parametrize("method", ["lora", "partial"])
+def test_weights_gathered_from_several_processes_are_saved_as_they_are(
+    llama: Path, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, method: str
+) -> None:
+    """A model in parts (FSDP2, DeepSpeed) is saved from what was gathered, not from its parts."""
+    from safetensors.torch import load_file
+
+    from oss_plugins.peft_training import building
+
+    made: list[Any] = []
+    monkeypatch.setattr(
+        "oss_plugins.peft_training.running.run",
+        lambda job, build, save, report: made.append(build(job.settings)),
+    )
+    job = make_job(llama, method)
+    building.train(method_of(method), job, Recorder(), lambda: False)
+    (trainer,) = made
+    whole = {name: value + 1 for name, value in trainer.model.state_dict().items()}
+    files = []
+    for name, given in (("parts", None), ("whole", whole)):
+        out = tmp_path / name
+        out.mkdir()
+        method_of(method).save(trainer, job, out, given)
+        files.append(load_file(next(out.glob("*.safetensors"))))
+    assert files[0].keys() == files[1].keys()
+    assert all(torch.equal(files[0][name] + 1, files[1][name]) for name in files[0])
+    assert building.gathered(trainer) is None  # one process has it whole
