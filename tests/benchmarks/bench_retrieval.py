@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 256
+PASSAGES_OF = {"sum": "man", "rsum": "rus"}
+"""Sets that ask of the passages of another."""
 
 
 async def fill(store: VectorStore, name: str, passages: dict[str, str], embedder_name: str) -> None:
@@ -64,7 +66,7 @@ async def quality(folder: Path, names: list[str], embedder: str) -> None:
     store = QdrantStore(folder / "collections")
     for name in names:
         data = json.loads((folder / f"{name}.json").read_text("utf-8"))
-        collection = f"{name}-{embedder}"
+        collection = f"{PASSAGES_OF.get(name, name)}-{embedder}"
         await fill(store, collection, data["passages"], embedder)
         questions = [Question(text, frozenset(ids)) for text, ids in data["questions"]]
         found = await evaluate(store, collection, partial(embedder_of, plugins), questions, METHODS)
@@ -202,7 +204,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("quality")
     one.add_argument("folder", type=Path)
-    one.add_argument("--set", action="append", choices=["faq", "man", "doc", "rus"])
+    one.add_argument("--set", action="append", choices=["faq", "man", "sum", "doc", "rus", "rsum"])
     one.add_argument("--embedder", default="onnx")
     two = commands.add_parser("speed")
     two.add_argument("folder", type=Path)
@@ -211,7 +213,7 @@ def main() -> None:
     if given.command == "speed":
         asyncio.run(speed(given.folder, given.passages))
     if given.command == "quality":
-        names = given.set or ["faq", "man", "doc"]
+        names = given.set or ["faq", "man", "sum", "doc"]
         asyncio.run(quality(given.folder, names, given.embedder))
 
 

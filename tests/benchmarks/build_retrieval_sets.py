@@ -7,10 +7,11 @@ FOLDER/NAME.json: ``{"passages": {id: text}, "questions": [[question, [ids that 
 
     faq   questions of the FAQs of Python, Perl and Debian; their answers without the headings,
           among passages of Python's and Perl's manuals
-    man   one-line summaries of manual pages; their descriptions
-    doc   first sentences of docstrings of the standard library; the rest of each (the set
-          depends on the version of Python that runs this)
-    rus   one-line summaries of manual pages in Russian; their descriptions
+    man   the line of a manual page that ``whatis`` prints, ``name - summary``; the descriptions
+    sum   the same without the names, which is harder
+    doc   first sentences of docstrings of public names of the standard library; the rest of each
+          (the set depends on the version of Python that runs this)
+    rus   as man, of the pages in Russian; ``rsum`` without the names
 
 Nothing is labelled by hand: an answer is what its author wrote under the question. A question is
 never part of the text that answers it, and what two pages say of themselves in the same words is
@@ -30,20 +31,21 @@ import sys
 import sysconfig
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oss.retrieval.chunking import blocks_of, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PACKAGES = (
     "python3.11-doc", "perl-doc", "debian-faq", "manpages", "manpages-dev", "manpages-ru",
     "coreutils", "util-linux", "git-man", "procps", "openssh-client", "apt", "systemd", "tar",
     "findutils", "grep", "sed", "gzip", "bash", "iproute2", "e2fsprogs", "passwd", "dpkg",
+    "openssl", "login", "mount", "gpg",
 )  # fmt: skip
-PASSAGES = {"faq": 5000, "man": 2729}
-QUESTIONS = {"man": 1000}
+PASSAGES = {"faq": 5000, "man": 2729, "doc": 1229}
+QUESTIONS = {"man": 1000, "doc": 1229}
 
 Set = tuple[dict[str, str], list[tuple[str, list[str]]]]
 
@@ -60,15 +62,15 @@ def main(folder: Path) -> None:
         target = root / name
         if not target.exists():
             subprocess.run(["dpkg-deb", "-x", str(found), str(target)], check=True)
-    for name, build in {"faq": faq, "man": man, "doc": doc, "rus": rus}.items():
-        passages, questions = build(root)
-        (folder / f"{name}.json").write_text(
-            json.dumps({"passages": passages, "questions": questions}, ensure_ascii=False)
-        )
-        print(f"{name}: {len(questions)} questions, {len(passages)} passages")
+    for names, build in BUILDERS.items():
+        for name, (passages, questions) in zip(names, build(root), strict=True):
+            (folder / f"{name}.json").write_text(
+                json.dumps({"passages": passages, "questions": questions}, ensure_ascii=False)
+            )
+            print(f"{name}: {len(questions)} questions, {len(passages)} passages")
 
 
-def faq(root: Path) -> Set:
+def faq(root: Path) -> list[Set]:
     answers = [*python_faq(root), *perl_faq(root), *debian_faq(root)]
     passages: dict[str, str] = {}
     questions = []
@@ -89,7 +91,7 @@ def faq(root: Path) -> Set:
     random.Random(1).shuffle(others)
     for number, chunk in enumerate(others[: PASSAGES["faq"] - len(passages)]):
         passages[f"other-{number}"] = chunk.text
-    return passages, questions
+    return [(passages, questions)]
 
 
 def python_faq(root: Path) -> Iterator[tuple[str, str]]:
@@ -119,50 +121,69 @@ def debian_faq(root: Path) -> Iterator[tuple[str, str]]:
                 yield question, plain_html(body)
 
 
-def man(root: Path) -> Set:
+class Page(NamedTuple):
+    """What a manual page says of itself."""
+
+    names: str
+    summary: str
+    description: str
+
+
+def man(root: Path) -> list[Set]:
     pages = {}
     for file in sorted(root.rglob("usr/share/man/man*/*.gz")):
         if not file.is_symlink() and (page := read_page(file, "NAME", "DESCRIPTION")):
             pages.setdefault(file.name, page)
-    return pages_set(pages, PASSAGES["man"], QUESTIONS["man"])
+    return page_sets(pages, PASSAGES["man"], QUESTIONS["man"])
 
 
-def rus(root: Path) -> Set:
+def rus(root: Path) -> list[Set]:
     pages = {}
     for file in sorted(root.rglob("usr/share/man/ru/man*/*.gz")):
         if not file.is_symlink() and (page := read_page(file, "ИМЯ|НАЗВАНИЕ", "ОПИСАНИЕ")):
             pages.setdefault(file.name, page)
-    return pages_set(pages, len(pages), len(pages))
+    return page_sets(pages, len(pages), len(pages))
 
 
-def pages_set(pages: dict[str, tuple[str, str]], passages: int, questions: int) -> Set:
-    names = sorted(pages)
-    for part in (0, 1):  # aliases of a page, and pages that say the same of themselves
-        counts = Counter(page[part] for page in pages.values())
-        names = [name for name in names if counts[pages[name][part]] == 1]
+def page_sets(pages: dict[str, Page], passages: int, questions: int) -> list[Set]:
+    kept = unlike(unlike(pages, lambda page: page.summary), lambda page: page.description)
+    names = drawn(kept, passages)
+    texts = {name: kept[name].description for name in names}
+    asked = [(kept[name], [name]) for name in names[:questions]]
+    return [
+        (texts, [(f"{page.names} - {page.summary}", answers) for page, answers in asked]),
+        (texts, [(page.summary, answers) for page, answers in asked]),
+    ]
+
+
+def unlike(items: dict[str, Any], said: Callable[[Any], str]) -> dict[str, Any]:
+    """Without those that say the same: aliases of a page, docstrings that were copied."""
+    counts = Counter(map(said, items.values()))
+    return {name: item for name, item in items.items() if counts[said(item)] == 1}
+
+
+def drawn(items: dict[str, Any], count: int) -> list[str]:
+    """Names of so many of them, in an order that is the same every time."""
+    names = sorted(items)
     random.Random(1).shuffle(names)
-    names = names[:passages]
-    return (
-        {name: pages[name][1] for name in names},
-        [(pages[name][0], [name]) for name in names[:questions]],
-    )
+    return names[:count]
 
 
-def read_page(file: Path, name: str, description: str) -> tuple[str, str] | None:
-    """The summary behind the dash of NAME, and the first 170 words of DESCRIPTION."""
+def read_page(file: Path, name: str, description: str) -> Page | None:
+    """NAME, divided at its dash, and the first 170 words of DESCRIPTION."""
     text = plain_roff(gzip.decompress(file.read_bytes()).decode("utf-8", "replace"))
     first = re.search(rf"^## (?:{name})\s*\n(.+?)(?=^## |\Z)", text, re.M | re.S | re.I)
     body = re.search(rf"^## (?:{description})\s*\n(.+?)(?=^## |\Z)", text, re.M | re.S | re.I)
     if not first or not body:
         return None
-    summary = re.split(r"\s[-—–]+\s", " ".join(first[1].split()), maxsplit=1)
+    line = re.split(r"\s[-—–]+\s", " ".join(first[1].split()), maxsplit=1)
     words = body[1].split()
-    if len(summary) < 2 or len(words) < 20 or len(summary[1].split()) < 3:
+    if len(line) < 2 or len(words) < 10 or len(line[1].split()) < 2:
         return None
-    return summary[1], " ".join(words[:170])
+    return Page(line[0], line[1], " ".join(words[:170]))
 
 
-def doc(root: Path) -> Set:
+def doc(root: Path) -> list[Set]:
     found = {}
     library = Path(sysconfig.get_paths()["stdlib"])
     skip = {"test", "tests", "idlelib", "site-packages", "lib2to3", "turtledemo"}
@@ -176,13 +197,16 @@ def doc(root: Path) -> Set:
         for node in ast.walk(tree):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 continue
-            text = ast.get_docstring(node) or ""
-            sentence, _, rest = text.partition("\n\n")
-            sentence = re.split(r"(?<=\.)\s", " ".join(sentence.split()))[0]
-            if len(sentence.split()) >= 4 and len(rest.split()) >= 20:
+            text = " ".join((ast.get_docstring(node) or "").split())
+            sentence, _, rest = re.sub(r"([.!?])\s", r"\1\n", text, count=1).partition("\n")
+            public = not node.name.startswith("_")
+            if public and len(sentence.split()) >= 5 and len(rest.split()) >= 20:
                 name = f"{file.relative_to(library)}:{node.lineno}"
                 found[name] = (sentence, " ".join(rest.split()[:170]))
-    return pages_set(found, len(found), len(found))
+    kept = unlike(unlike(found, lambda pair: pair[0]), lambda pair: pair[1])
+    names = drawn(kept, PASSAGES["doc"])
+    asked = [(kept[name][0], [name]) for name in names[: QUESTIONS["doc"]]]
+    return [({name: kept[name][1] for name in names}, asked)]
 
 
 def plain_rst(text: str) -> str:
@@ -210,9 +234,9 @@ def plain_roff(text: str) -> str:
     for line in text.splitlines():
         if line.startswith(('.\\"', "'\\\"")):
             continue
-        if match := re.match(r"\.S[HS]\s*(.*)", line):
+        if match := re.match(r"\.S[HhSs]\s*(.*)", line):
             title = match[1].strip('" ')
-            lines.append(f"## {title}" if line[2] == "H" else "")
+            lines.append(f"## {title}" if line[2] in "Hh" else "")
         elif re.match(r"\.(PP|P|LP|TP|IP|RE|RS|br|sp|nf|fi|Pp|El|Bl)\b", line):
             lines.append("")
         elif match := re.match(r"\.(B|I|BR|RB|IR|RI|BI|IB|SM|SB|Nm|Fl|Ar|Xr|Pa|Nd)\b\s*(.*)", line):
@@ -226,6 +250,14 @@ def plain_roff(text: str) -> str:
     text = re.sub(r"\\(?:\(|\[)(\w\w)\]?", lambda m: {"em": "-", "en": "-"}.get(m[1], " "), text)
     return text.replace("\\-", "-").replace("\\e", "\\").replace("\\ ", " ").replace("\\", "")
 
+
+BUILDERS: dict[tuple[str, ...], Callable[[Path], list[Set]]] = {
+    ("faq",): faq,
+    ("man", "sum"): man,
+    ("doc",): doc,
+    ("rus", "rsum"): rus,
+}
+"""What makes which sets."""
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ def dbsf(rankings: Sequence[Sequence[Hit]]) -> list[tuple[str, float]]:
     """Distribution-based score fusion: in each ranking the mean less and plus three standard
     deviations becomes 0 and 1; then the scores are added.
     """
+    from statistics import fmean, stdev
+
     scores: dict[str, float] = {}
     for ranking in rankings:
         values = [hit.score for hit in ranking]

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from oss.contracts.errors import UsageError
 from oss.contracts.retriever import Embedder, IndexReport, Passage, Reranker, Retriever
 from oss.contracts.store import Hit, StoreFeature
-from oss.retrieval.chunking import blocks_of, pack
 from oss.retrieval.diversity import mmr
 from oss.retrieval.fusion import DENSE_WEIGHT, SPARSE_WEIGHT, dbsf, rrf
+from oss.retrieval.matching import check_embedder
 from oss.retrieval.neighbours import merge_adjacent, widen
 from oss.retrieval.pushdown import search_deeper
 from oss.retrieval.sparse import query_vector
-from oss.retrieval.writing import ChunkedDocument, CollectionWriter, check_embedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,6 +101,9 @@ class StoreRetriever(Retriever):
 
     async def index(self, documents: Iterable[Document]) -> IndexReport:
         """Into the first collection, cut as plain text with Markdown headings."""
+        from oss.retrieval.chunking import blocks_of, pack
+        from oss.retrieval.writing import ChunkedDocument, CollectionWriter
+
         name = self._names()[0]
         settings = await asyncio.to_thread(self.store.settings, name)
         embedder = self.embedder(name, settings)
@@ -158,22 +162,53 @@ class StoreRetriever(Retriever):
         settings = {
             name: await asyncio.to_thread(self.store.settings, name) for name in self._names()
         }
-        vectors: dict[str, Sequence[float]] = {}
-        if self.options.mode != "bm25":
-            for name, made in settings.items():
-                if made.fingerprint not in vectors:
-                    embedder = self.embedder(name, made)
-                    vectors[made.fingerprint] = await embedder.embed_query(query)
-        ask = _Question(query, k, where, vectors, settings, self.options)
-        async with self._turn:
-            if self._reranker_for is None:
-                return await asyncio.to_thread(self._with_open, ask.answer)
-            found = await asyncio.to_thread(self._with_open, ask.candidates)
+        embedders = {
+            made.fingerprint: self.embedder(name, made)
+            for name, made in settings.items()
+            if self.options.mode != "bm25"
+        }
+
+        def search(
+            vectors: Mapping[str, Sequence[float]], collections: Mapping[str, Collection]
+        ) -> list[Found]:
+            ask = _Question(query, k, where, vectors, settings, self.options)
+            return ask.candidates(collections) if self._reranker_for else ask.answer(collections)
+
+        found = await self._searched(query, embedders, search)
+        if self._reranker_for is None:
+            return found
         found = await self._rerank(query, found, next(iter(settings.items())))
+        ask = _Question(query, k, where, {}, settings, self.options)
         async with self._turn:
             return await asyncio.to_thread(
                 self._with_open, lambda collections: ask.finish(collections, found)
             )
+
+    async def _searched(
+        self,
+        query: str,
+        embedders: Mapping[str, Embedder],
+        search: Callable[[Mapping[str, Sequence[float]], Mapping[str, Collection]], list[Found]],
+    ) -> list[Found]:
+        """Embed the question and open the collections, side by side where that takes milliseconds:
+        others are locked out of what is open, and should not wait for an embedder's server.
+        """
+        if not all(embedder.at_hand for embedder in embedders.values()):
+            vectors = await _embedded(query, embedders)
+            async with self._turn:
+                return await asyncio.to_thread(self._with_open, partial(search, vectors))
+        coming: Future[dict[str, Sequence[float]]] = Future()
+        async with self._turn:
+            searching = asyncio.create_task(
+                asyncio.to_thread(self._with_open, lambda opened: search(coming.result(), opened))
+            )
+            try:
+                coming.set_result(await _embedded(query, embedders))
+            except BaseException:
+                coming.cancel()  # the thread closes what it has opened
+                await asyncio.wait({searching})
+                raise
+            return await searching
 
     async def _rerank(
         self, query: str, found: list[Found], first: tuple[str, CollectionSettings]
@@ -299,6 +334,11 @@ class _Question:
             ((names[int(key.partition(":")[0])], key.partition(":")[2]), score)
             for key, score in fused
         ]
+
+
+async def _embedded(query: str, embedders: Mapping[str, Embedder]) -> dict[str, Sequence[float]]:
+    """The question's vector of each embedder, by fingerprint."""
+    return {name: await embedder.embed_query(query) for name, embedder in embedders.items()}
 
 
 def _keyed(hits: Iterable[Hit], number: int) -> list[Hit]:

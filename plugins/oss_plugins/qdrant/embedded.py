@@ -61,6 +61,7 @@ class EmbeddedCollection(Collection):
         self._folder = folder
         self._settings = settings
         self._shard: edge.EdgeShard | None = shard
+        self._changed = False
         self._words = Words(
             group=edge.Filter,
             equals=self._equals,
@@ -153,7 +154,7 @@ class EmbeddedCollection(Collection):
                 for point in points[start : start + _BATCH]
             ]
             with _shard_errors(self.name):
-                self._open.update(edge.UpdateOperation.upsert_points(batch))
+                self._update(edge.UpdateOperation.upsert_points(batch))
 
     def weigh(self, weights: Mapping[str, SparseVector]) -> None:
         """The sparse vectors alone."""
@@ -169,13 +170,17 @@ class EmbeddedCollection(Collection):
         for start in range(0, len(vectors), _BATCH):
             some = vectors[start : start + _BATCH]
             with _shard_errors(self.name):
-                self._open.update(edge.UpdateOperation.update_vectors(some))
+                self._update(edge.UpdateOperation.update_vectors(some))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove by id."""
         if ids:
             with _shard_errors(self.name):
-                self._open.update(edge.UpdateOperation.delete_points(list(ids)))
+                self._update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def _update(self, operation: edge.UpdateOperation) -> None:
+        self._changed = True
+        self._open.update(operation)
 
     def dense(self, vector: Sequence[float], k: int, where: Filter | None = None) -> list[Hit]:
         """Nearest by cosine."""
@@ -238,19 +243,21 @@ class EmbeddedCollection(Collection):
         """To the disk."""
         with _shard_errors(self.name):
             self._open.flush()
+        self._changed = False
 
     def optimize(self) -> None:
         """Build what indexes are due; the engine does so only when asked."""
         with _shard_errors(self.name):
             self._open.optimize()
-            self._open.flush()
+        self.flush()
 
     def close(self) -> None:
-        """Flush, and let others open it."""
+        """Flush what was written, and let others open it."""
         if self._shard is not None:
             try:
                 with _shard_errors(self.name):
-                    self._shard.flush()
+                    if self._changed:
+                        self._shard.flush()
                     self._shard.close()
             finally:
                 self._shard = None
