@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from oss.contracts.chat import ChatRequest, Sampling
 from oss.contracts.errors import UsageError
+from oss.contracts.filters import AllOf
 from oss.contracts.messages import Message, ToolSpec
 from oss.contracts.tool import Tool
 from oss.turn.passages import numbered
@@ -76,9 +77,17 @@ class Documents:
         """Whether every prompt is searched for; else the model asks."""
         return self.table.use == "always"
 
-    async def find(self, query: str) -> tuple[Passage, ...]:
-        """The best passages, screened by the plugins, best first."""
-        found: Sequence[Passage] = await self.retriever.search(query, self.table.k, self.where)
+    async def find(
+        self, query: str, k: int | None = None, where: Filter | None = None
+    ) -> tuple[Passage, ...]:
+        """The best passages, screened by the plugins, best first.
+
+        :param k: how many; the profile's number if left out.
+        :param where: what has to hold beside the profile's own condition.
+        """
+        conditions = tuple(one for one in (self.where, where) if one is not None)
+        both = AllOf(conditions) if len(conditions) > 1 else next(iter(conditions), None)
+        found: Sequence[Passage] = await self.retriever.search(query, k or self.table.k, both)
         return tuple(self.plugins.pipe("oss_screen_passages", "passages", found, query=query))
 
     async def nothing(self) -> str:

@@ -102,6 +102,11 @@ class Session:
             ingredients.require({"tools": "retriever.use"}, plugins)
 
     @property
+    def documents(self) -> Documents | None:
+        """The profile's documents, for those who only search in them; ``None`` if it has none."""
+        return self._documents
+
+    @property
     def ready(self) -> bool:
         """Whether the engine can be had without waiting."""
         return self._keeper.ready

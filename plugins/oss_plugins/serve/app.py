@@ -22,6 +22,7 @@ from oss_plugins.serve.jsons import encode
 from oss_plugins.serve.metrics import CONTENT_TYPE
 from oss_plugins.serve.openapi import document
 from oss_plugins.serve.responses import response_work
+from oss_plugins.serve.retrieve import retrieve_work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,6 +37,7 @@ POSTS: dict[str, Callable[[Service, bytes], Work]] = {
     "/v1/completions": completion_work,
     "/v1/embeddings": embedding_work,
     "/v1/responses": response_work,
+    "/v1/retrieve": retrieve_work,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from oss import __version__
+from oss_plugins.serve.retrieve import RetrieveBody
 from oss_plugins.serve.schemas import ChatBody, CompletionBody, EmbeddingBody, ResponseBody
 
 _BODIES: dict[str, tuple[type, str]] = {
@@ -15,6 +16,7 @@ _BODIES: dict[str, tuple[type, str]] = {
     "/v1/completions": (CompletionBody, "Answer a prompt."),
     "/v1/embeddings": (EmbeddingBody, "Vectors of texts."),
     "/v1/responses": (ResponseBody, "Answer, in the shape of the Responses API."),
+    "/v1/retrieve": (RetrieveBody, "Passages of a profile's documents."),
 }
 _ERRORS = {
     "400": "The request is wrong, or asks for what the model cannot do.",
@@ -55,7 +57,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for path, (body, summary) in _BODIES.items():
         content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
-        if path != "/v1/embeddings":
+        if path not in ("/v1/embeddings", "/v1/retrieve"):
             content["text/event-stream"] = {"schema": {"type": "string"}}
         paths[path] = {
             "post": {
