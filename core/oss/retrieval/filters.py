@@ -31,6 +31,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_DEEPEST = 50  # brackets and "not" inside each other
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -47,6 +48,7 @@ class _Reader:
             self.tokens.append((match.lastgroup or "", match[match.lastgroup or 0], match.start()))
             position = match.end()
         self.at = 0
+        self.depth = 0
 
     def error(self, position: int, why: str) -> UsageError:
         rest = self.expression[position:].strip() or "end"
@@ -78,6 +80,15 @@ class _Reader:
         return AnyOf(tuple(parts)) if word == "or" else AllOf(tuple(parts))
 
     def term(self) -> Filter:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self.fail("is nested too deeply")
+        try:
+            return self._term()
+        finally:
+            self.depth -= 1
+
+    def _term(self) -> Filter:
         if self.take("word", "not"):
             return Not(self.term())
         if self.take("mark", "("):

@@ -36,6 +36,8 @@ def test_not_and_brackets() -> None:
     ("expression", "why"),
     [
         ("", "empty"),
+        ("(" * 60 + "a=1" + ")" * 60, "nested too deeply"),
+        ("not " * 2000 + "a=1", "nested too deeply"),
         ("source", "no operator at 'end'"),
         ("source~", "no value"),
         ("(source~a", r"lacks a '\)'"),
