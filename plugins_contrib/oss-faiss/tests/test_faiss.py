@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from oss.plugins.options import validate
+from oss.retrieval.completing import complete_store
 from oss.testing.conformance.store import SETTINGS, StoreConformance, make_point, unit
+from oss.testing.conformance.store_folder import FolderStoreConformance
+from oss.testing.conformance.store_hybrid import HybridConformance
 from oss_faiss.store import FaissStore
 
 if TYPE_CHECKING:
@@ -26,6 +29,27 @@ class TestHnsw(StoreConformance):
     @pytest.fixture
     def store(self, tmp_path: Path) -> VectorStore:
         return FaissStore(tmp_path / "collections", index="hnsw")
+
+
+class TestFlatFolder(FolderStoreConformance):
+    target: ClassVar[str] = "oss_faiss.store:FaissStore"
+
+
+class TestHnswFolder(FolderStoreConformance):
+    target: ClassVar[str] = "oss_faiss.store:FaissStore"
+    options: ClassVar[dict[str, str]] = {"index": "hnsw"}
+
+
+class TestFlatHybrid(HybridConformance):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> VectorStore:
+        return complete_store(FaissStore(tmp_path), tmp_path)
+
+
+class TestHnswHybrid(HybridConformance):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> VectorStore:
+        return complete_store(FaissStore(tmp_path, index="hnsw"), tmp_path)
 
 
 def test_options_are_declared() -> None:
