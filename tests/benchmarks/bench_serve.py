@@ -1,9 +1,10 @@
 """`oss serve` against the engine's own HTTP server: 8 clients, 96 tokens each, one persona.
 
 ``python tests/benchmarks/bench_serve.py [--rounds N] [--engine llamacpp|vllm] [--model PATH]
-[--threads N]`` prints ratios, both sides of each measured in turn. The other side is xllamacpp's
-listening address, or vLLM's API server, with the same settings. With ``vllm`` the model is a
-Hugging Face folder, and ``OSS_VLLM_PYTHON`` names an interpreter that has vLLM.
+[--threads N] [--mixing]`` prints ratios, both sides of each measured in turn. The other side is
+xllamacpp's listening address, or vLLM's API server, with the same settings. With ``vllm`` the model
+is a Hugging Face folder, and ``OSS_VLLM_PYTHON`` names an interpreter that has vLLM. ``--mixing``
+measures what an adapter at different strengths in one moment costs on llama.cpp.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Side:
     :param persona: the request brings the persona; a profile has it.
     """
 
+    pid: int
     port: int
     key: str
     model: str
@@ -95,23 +97,44 @@ async def answer(side: Side, asked: dict[str, Any]) -> tuple[float, int, int]:
     return first, usage["completion_tokens"], usage["prompt_tokens"] - cached
 
 
+def cpu_seconds(pid: int) -> float:
+    """Of a process and all below it, so far; 0 where there is no ``/proc``."""
+    spent, below = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        spent[int(folder.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        below.setdefault(int(fields[1]), []).append(int(folder.name))
+    total, rest = 0.0, [pid]
+    while rest:
+        each = rest.pop()
+        total += spent.get(each, 0.0)
+        rest += below.get(each, [])
+    return total
+
+
 async def load(
     side: Side, *, at_once: bool = True, asks: list[dict[str, Any]] | None = None
 ) -> dict[str, float]:
     """Tokens per second of 8 requests; the slowest first token, the median, how many there were."""
     asks = asks or [side.body(topic) for topic in TOPICS[:CLIENTS]]
-    begun = time.perf_counter()
+    spent, begun = cpu_seconds(side.pid), time.perf_counter()
     if at_once:
         found = await asyncio.gather(*(answer(side, asked) for asked in asks))
     else:
         found = [await answer(side, asked) for asked in asks]
     took = time.perf_counter() - begun
+    spent = cpu_seconds(side.pid) - spent
     firsts = [first for first, _, _ in found]
+    tokens = sum(tokens for _, tokens, _ in found)
     return {
-        "rate": sum(tokens for _, tokens, _ in found) / took,
+        "rate": tokens / took,
+        "per CPU second": tokens / spent if spent else 0.0,
         "worst": max(firsts),
         "median": statistics.median(firsts),
-        "tokens": sum(tokens for _, tokens, _ in found),
+        "tokens": tokens,
     }
 
 
@@ -135,7 +158,7 @@ def served(model: Path, backend: str, *flags: str) -> Iterator[Side]:
         else:
             raise SystemExit("oss serve did not start")
         try:
-            yield Side(int(found.group(1)), "x", "tiny", persona=False)
+            yield Side(process.pid, int(found.group(1)), "x", "tiny", persona=False)
         finally:
             process.terminate()
             process.communicate(timeout=60)
@@ -144,7 +167,8 @@ def served(model: Path, backend: str, *flags: str) -> Iterator[Side]:
 RAW_LLAMA = """
 import sys, xllamacpp
 p = xllamacpp.CommonParams()
-p.model.path, p.n_ctx, p.n_parallel, p.kv_unified, p.verbosity = sys.argv[1], 8192, 8, True, 0
+p.model.path, p.n_ctx, p.n_parallel, p.verbosity = sys.argv[1], 8 * 8192, 8, 0
+p.kv_unified = False
 p.cpuparams.n_threads = p.cpuparams_batch.n_threads = int(sys.argv[2])
 p.slot_prompt_similarity, p.cache_ram_mib = 0.5, 512
 p.warmup, p.api_keys, p.hostnames, p.n_threads_http = False, ["raw"], ["127.0.0.1"], 10
@@ -165,7 +189,7 @@ def raw_llama(model: Path, threads: int) -> Iterator[Side]:
     assert process.stdout is not None
     try:
         port = int(process.stdout.readline().decode().strip().rpartition(":")[2])
-        yield Side(port, "raw", "m", persona=True)
+        yield Side(process.pid, port, "raw", "m", persona=True)
     finally:
         process.kill()
         process.communicate()
@@ -200,7 +224,7 @@ def raw_vllm(model: Path) -> Iterator[Side]:
                 break
             except OSError:
                 time.sleep(1)
-        yield Side(port, "raw", "m", persona=True)
+        yield Side(process.pid, port, "raw", "m", persona=True)
     finally:
         os.killpg(process.pid, 15)
         process.wait()
@@ -215,32 +239,77 @@ def both_sides(engine: str, model: Path | None, threads: int) -> Iterator[tuple[
             ours, raw = served(model, VLLM), raw_vllm(model)
         else:
             model = model or starter_gguf()
-            profile = f"[backend.llamacpp]\nthreads = {threads}\n"
+            profile = f'[backend.llamacpp]\nthreads = {threads}\ncontexts = "separate"\n'
             ours, raw = served(model, profile), raw_llama(model, threads)
         yield stack.enter_context(ours), stack.enter_context(raw)
 
 
-async def measure(ours: Side, raw: Side, rounds: int) -> list[Ratio]:
-    """The figures; the first round fills the slots, and is not kept."""
-    found: dict[str, list[float]] = {}
+async def fill(ours: Side, raw: Side) -> Ratio:
+    """What a second request evaluates; leaves the persona evaluated in each slot."""
     cold = await answer(ours, ours.body("rain"))
     warm = await answer(ours, ours.body("rain"))
-    for turn in range(-1, rounds):
+    for side in (ours, raw):
+        await load(side)
+    return Ratio("second request evaluates / first", warm[2], cold[2], "tokens", 1, "its own alone")
+
+
+async def measure(ours: Side, raw: Side, rounds: int) -> list[Ratio]:
+    """The figures, once slots are filled."""
+    found: dict[str, list[float]] = {}
+    for turn in range(rounds):
         theirs = await load(raw)
         at_once = await load(ours)
         row = await load(ours, at_once=False)
-        print(f"# {turn}: {at_once} raw: {theirs} in a row: {row}", file=sys.stderr)
-        if turn >= 0:
-            kept = {"oss": at_once["rate"], "raw": theirs["rate"], "row": row["rate"]}
-            for name, value in {**at_once, **kept}.items():
-                found.setdefault(name, []).append(value)
+        sides = {"oss": at_once, "raw": theirs, "row": row}
+        print(f"# {turn}: {json.dumps(sides)}", file=sys.stderr)
+        kept = {"oss": at_once["rate"], "raw": theirs["rate"], "row": row["rate"]}
+        kept |= {f"{name} CPU": side["per CPU second"] for name, side in sides.items()}
+        for name, value in {**at_once, **kept}.items():
+            found.setdefault(name, []).append(value)
     of = {name: statistics.median(values) for name, values in found.items()}
     return [
         Ratio("serve / raw server", of["oss"], of["raw"], "tok/s", rounds, ">= 0.97"),
         Ratio("8 at once / in a row", of["oss"], of["row"], "tok/s", rounds, ">= 1.2"),
+        Ratio("serve / raw, by CPU time", of["oss CPU"], of["raw CPU"], "tok/s", rounds),
+        Ratio("at once / in a row, by CPU time", of["oss CPU"], of["row CPU"], "tok/s", rounds),
         Ratio("slowest first token / median", of["worst"], of["median"], "s", rounds, "<= 1.5"),
-        Ratio("second request evaluates / first", warm[2], cold[2], "tokens", 1, "its own alone"),
     ]
+
+
+async def mixing(side: Side, rounds: int) -> list[Ratio]:
+    """8 requests with one scale of the adapter, then 8 with four scales among them. In that order:
+    once scales have differed, no prompt is kept.
+    """
+
+    async def asked(scales: tuple[float, ...]) -> float:
+        asks = [
+            side.body(topic, adapter_scales={"noise": scales[index % len(scales)]})
+            for index, topic in enumerate(TOPICS[:CLIENTS])
+        ]
+        return (await load(side, asks=asks))["rate"]
+
+    await asked((1.0,))
+    one = [await asked((1.0,)) for _ in range(rounds)]
+    four = [await asked((0.25, 0.5, 0.75, 1.0)) for _ in range(rounds)]
+    after = [await asked((1.0,)) for _ in range(rounds)]
+    base = statistics.median(one)
+    return [
+        Ratio("four scales at once / one", statistics.median(four), base, "tok/s", rounds),
+        Ratio("one scale afterwards / before", statistics.median(after), base, "tok/s", rounds),
+    ]
+
+
+@contextmanager
+def with_adapter(model: Path, threads: int) -> Iterator[Side]:
+    """An `oss serve` whose profile has an adapter of noise."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from support.gguf_lora import write_lora
+
+    with tempfile.TemporaryDirectory() as folder:
+        lora = write_lora(Path(folder) / "noise.gguf", strength=0.02)
+        adapter = f'[[adapter]]\npath = {json.dumps(str(lora))}\nname = "noise"\n'
+        with served(model, f"[backend.llamacpp]\nthreads = {threads}\n{adapter}") as side:
+            yield side
 
 
 def main() -> None:
@@ -248,9 +317,15 @@ def main() -> None:
     arguments.add_argument("--engine", choices=("llamacpp", "vllm"), default="llamacpp")
     arguments.add_argument("--model", type=Path, help="the starter in its form if left out")
     arguments.add_argument("--threads", type=int, default=THREADS)
+    arguments.add_argument("--mixing", action="store_true", help="what different scales cost")
     given = arguments.parse_args()
+    if given.mixing:
+        with with_adapter(given.model or starter_gguf(), given.threads) as side:
+            report(asyncio.run(mixing(side, given.rounds)), given.json)
+        return
     with both_sides(given.engine, given.model, given.threads) as (ours, raw):
-        report(asyncio.run(measure(ours, raw, given.rounds)), given.json)
+        second = asyncio.run(fill(ours, raw))
+        report([*asyncio.run(measure(ours, raw, given.rounds)), second], given.json)
 
 
 if __name__ == "__main__":

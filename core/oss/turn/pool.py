@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from oss.contracts.errors import BusyError
+from oss.engines.heap import give_back, keep_large_apart
 from oss.turn.keeper import EngineKeeper
 from oss.turn.shared import SharedEngine
 
@@ -77,6 +78,7 @@ class EnginePool:
         wait: float = WAIT_S,
         memory: Callable[[], MachineMemory] | None = None,
     ) -> None:
+        keep_large_apart()
         self._keep_alive = keep_alive
         self._wait = wait
         self._memory = memory
@@ -222,6 +224,7 @@ class EnginePool:
             loaded.timer.cancel()
         try:
             await loaded.keeper.close()
+            await asyncio.to_thread(give_back)
         finally:
             if loaded in self._loaded:
                 self._loaded.remove(loaded)

@@ -25,6 +25,14 @@ OPTIONS = (
         minimum=1,
     ),
     Option(
+        "contexts",
+        "str",
+        "shared",
+        "one context that all slots share, or one for each: more memory, and faster where several "
+        "answer at once; auto is one for each where a quarter of the free memory holds them",
+        choices=("shared", "separate", "auto"),
+    ),
+    Option(
         "kv_cache",
         "str",
         "f16",

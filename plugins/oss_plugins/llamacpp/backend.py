@@ -56,7 +56,9 @@ class LlamaCppBackend(Backend):
                 f"model '{model.name}' has no GGUF file", hint="llamacpp opens GGUF files alone"
             )
         check_headers(path, adapters)
-        settings = Settings.of({**options, "context": fitted(path, model.name, options["context"])})
+        context = fitted(path, model.name, options["context"])
+        settings = Settings.of({**options, "context": context})
+        settings = replace(settings, contexts=contexts_of(path, settings))
         from oss_plugins.llamacpp.page_cache import read_ahead  # brings asyncio
 
         await read_ahead(gguf_parts(path))
@@ -109,6 +111,22 @@ def fitted(path: Path, name: str, context: int) -> int:
             hint="a smaller context, or a smaller or more strongly quantised model",
         )
     return context
+
+
+def contexts_of(path: Path, settings: Settings) -> str:
+    """What ``auto`` comes to: ``separate`` where a quarter of the free memory holds a context for
+    each slot, with the model.
+    """
+    from oss.models import inspect_model
+    from oss.models.memory import estimate_memory, machine_memory
+
+    if settings.contexts != "auto":
+        return settings.contexts
+    need = estimate_memory(inspect_model(path), settings.context)
+    memory = machine_memory(gpu=settings.gpu_layers != 0)
+    room = (memory.gpu_available or memory.available) // 4
+    whole = need.total + need.kv_cache * (settings.slots - 1)
+    return "separate" if whole <= room and need.context == settings.context else "shared"
 
 
 async def _load(

@@ -22,6 +22,7 @@ class Settings:
     batch: int
     micro_batch: int
     slots: int
+    contexts: str
     kv_cache: str
     flash_attention: str
     cpu_moe_layers: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -114,13 +115,15 @@ def _model(service: Service) -> Any:
 def _entry(service: Service, name: str, parent: str | None) -> dict[str, Any]:
     served = service.catalogue.find(parent or name)
     made = served.session.ingredients
+    model = Path(made.choice.model.name)
     found: dict[str, Any] = {
         "id": name,
         "object": "model",
         "created": served.created,
         "owned_by": "oss",
         "description": made.profile.description,
-        "base_model": made.choice.model.name,
+        # Where a file lies is no one else's business.
+        "base_model": model.name if model.is_absolute() else made.choice.model.name,
     }
     if parent is not None:
         found["parent"] = parent

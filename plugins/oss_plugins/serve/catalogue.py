@@ -134,14 +134,14 @@ class Catalogue:
         return Served(name, session, spec_of(made), _stamp(files), int(time.time()))
 
     def _with_slots(self, made: Ingredients) -> Ingredients:
-        """Engines with slots get one for each request that may run, unless the profile says how
-        many: a request without a slot would wait for the whole answer of another.
+        """Engines with slots get one for each request that may run, with a context of its own
+        where memory has room, unless the profile says otherwise: a request without a slot would
+        wait for the whole answer of another.
         """
         given = made.profile.backend.options.get(made.backend_name, {})
-        if "slots" not in made.options or "slots" in given:
-            return made
-        slots = max(made.options["slots"], self._parallel)
-        return replace(made, options={**made.options, "slots": slots})
+        wanted = {"contexts": "auto", "slots": max(made.options.get("slots", 1), self._parallel)}
+        new = {key: v for key, v in wanted.items() if key in made.options and key not in given}
+        return replace(made, options={**made.options, **new})
 
     def _only_name(self, profile: FoundProfile) -> str:
         return str(profile.path) if profile.place == "path" else profile.name

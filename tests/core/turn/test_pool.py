@@ -72,8 +72,9 @@ def memory(monkeypatch: pytest.MonkeyPatch, size: int) -> Any:
 
 
 async def settle() -> None:
+    """Until what closes aside has closed; a thread has a part in it."""
     for _ in range(20):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)
 
 
 async def test_one_model_is_opened_once() -> None:

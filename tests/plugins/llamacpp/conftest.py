@@ -9,8 +9,7 @@ import pytest
 from oss.contracts.adapter import AdapterRef
 from oss.contracts.model import LocalModel
 from oss_plugins.llamacpp import OPTIONS
-
-from .lora_file import write_lora
+from support.gguf_lora import write_lora
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

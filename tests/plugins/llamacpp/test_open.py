@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oss.contracts.chat import Sampling
 from oss.contracts.errors import BackendError, CapabilityError, ModelError
 from oss.contracts.messages import Message
 from oss.contracts.model import LocalModel
-from oss.testing.conformance.asking import CAPITAL, SAME, Opened
+from oss.models.memory import MachineMemory
+from oss.testing.conformance.asking import CAPITAL, SAME, Opened, answer
 from oss.testing.gguf_file import write_gguf
 from oss_plugins.llamacpp import backend as backend_module
-from oss_plugins.llamacpp.backend import LlamaCppBackend, choose_binding, fitted
+from oss_plugins.llamacpp.backend import LlamaCppBackend, choose_binding, contexts_of, fitted
 from oss_plugins.llamacpp.settings import Settings, _quota, available_threads
 
 from .conftest import DEFAULTS
@@ -219,6 +222,44 @@ def test_llama_cpp_python_keeps_conversations_apart(starter: LocalModel) -> None
             assert opened.ask(long).content
     finally:
         opened.close()
+
+
+def test_each_slot_may_have_a_context_of_its_own(starter: LocalModel) -> None:
+    """Two answers that would not fit one context together."""
+    pytest.importorskip("xllamacpp")
+    options = {**DEFAULTS, "context": 512, "threads": 1, "slots": 2, "binding": "xllamacpp"}
+
+    async def both(opened: Opened) -> list[str | None]:
+        asked = [
+            answer(opened.engine, (Message("user", f"{word} " * 300),), Sampling(0, max_tokens=16))
+            for word in ("river", "bread")
+        ]
+        return [found.finish_reason for found in await asyncio.gather(*asked)]
+
+    opened = Opened(LlamaCppBackend(), starter, (), {**options, "contexts": "separate"})
+    try:
+        assert opened.engine.info.context == 512
+        assert set(opened.run(both(opened))) <= {"length", "stop"}
+    finally:
+        opened.close()
+
+
+def test_where_each_slot_gets_a_context(
+    starter: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert starter.path is not None
+    mib = 2**20
+
+    def chosen(available: int, wanted: str = "auto") -> str:
+        found = MachineMemory(64000 * mib, available * mib)
+        monkeypatch.setattr("oss.models.memory.machine_memory", lambda **_: found)
+        options = {**DEFAULTS, "context": 2048, "slots": 8, "contexts": wanted}
+        return contexts_of(starter.path, Settings.of(options))
+
+    assert chosen(16000) == "separate"
+    assert chosen(1000) == "shared", "8 contexts of 45 MiB and the model are more than a quarter"
+    assert chosen(1000, "separate") == "separate"
+    assert chosen(16000, "shared") == "shared"
 
 
 def test_a_missing_binding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from oss.contracts.chat import Sampling
+from oss.contracts.chat import ChatRequest, Sampling
+from oss.contracts.errors import BackendError
 from oss.contracts.messages import Message
 from oss.testing.conformance.asking import CAPITAL, GREEDY, Opened, answer
+from oss.turn.shared import SharedEngine
 from oss_plugins.llamacpp.backend import LlamaCppBackend
 from oss_plugins.llamacpp.signals import keep_signal_handlers
 from oss_plugins.llamacpp.xllama import expert_overrides
@@ -163,6 +165,24 @@ except KeyboardInterrupt:
         assert done.stdout.split("\n")[:3] == ["interrupted", "still answers", "port True"]
     else:
         assert "KeyboardInterrupt" in done.stdout
+
+
+def test_an_engine_that_ends_in_the_middle_is_found_out(starter: LocalModel) -> None:
+    """Its threads are gone: the running answer fails, and whoever lends it gets to know."""
+    deaths: list[int] = []
+    opened = Opened(LlamaCppBackend(), starter, (), OPTIONS)
+    shared = SharedEngine(opened.engine, {}, lambda: deaths.append(1), silence=0.5)
+
+    async def ask() -> None:
+        request = ChatRequest(CAPITAL, Sampling(max_tokens=900), json_schema=ENDLESS)
+        async for delta in shared.chat(request):
+            if delta.content and not deaths:
+                await opened.engine.close()  # type: ignore[attr-defined]
+
+    with pytest.raises(BackendError):
+        opened.run(ask())
+    assert deaths
+    opened.close()
 
 
 def test_closing_ends_the_threads(starter: LocalModel) -> None:

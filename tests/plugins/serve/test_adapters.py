@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import random
-import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from oss.plugins.manager import load_plugins
-from oss.testing.gguf_file import F32, write_gguf
 from oss.turn.events import Text
 from oss.turn.pool import EnginePool
 from oss_plugins.serve.asks import chat_ask
@@ -20,6 +17,7 @@ from oss_plugins.serve.jsons import decode
 from oss_plugins.serve.schemas import ChatBody
 from oss_plugins.serve.service import Service
 from oss_plugins.serve.settings import Settings
+from support.gguf_lora import write_lora
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,33 +25,11 @@ if TYPE_CHECKING:
     from oss.testing.program import OssHome
 
 pytest.importorskip("xllamacpp")
-LAYERS, WIDTH, RANK = 30, 576, 4
-
-
-def write_lora(path: Path) -> Path:
-    """Noise on the attention outputs, strong enough to change every answer."""
-    shapes = {}
-    for layer in range(LAYERS):
-        name = f"blk.{layer}.attn_output.weight"
-        shapes[f"{name}.lora_a"] = ((WIDTH, RANK), F32)
-        shapes[f"{name}.lora_b"] = ((RANK, WIDTH), F32)
-    values = {
-        "general.architecture": "llama",
-        "general.type": "adapter",
-        "adapter.type": "lora",
-        "adapter.lora.alpha": float(RANK),
-    }
-    write_gguf(path, values, shapes)
-    count = LAYERS * 2 * WIDTH * RANK
-    draw = random.Random(1)
-    numbers = (draw.gauss(0, 0.2) for _ in range(count))
-    path.write_bytes(path.read_bytes()[: -4 * count] + struct.pack(f"<{count}f", *numbers))
-    return path
 
 
 @pytest.mark.real
 async def test_different_scales_at_one_moment(oss_home: OssHome, starter_gguf: Path) -> None:
-    lora = write_lora(oss_home.cwd / "noise.gguf")
+    lora = write_lora(oss_home.cwd / "noise.gguf", strength=0.2)
     base = (
         f"[model]\nname = {json.dumps(str(starter_gguf))}\ncontext = 2048\n"
         "[sampling]\ntemperature = 0.0\nmax_tokens = 1\nseed = 1\n"
