@@ -2,9 +2,13 @@
 
 streaming-scripted   tokens/s as a person sees them, over those of `oss run --no-log` on a
                      terminal: 2,000 tokens of Markdown from an engine thread of fixed speed
-streaming-starter    the same of the starter model, as the engine counts them
-start-up             until the prompt is there, over a Textual program that says hello
+typing               until a key is seen that is typed while that streams, over the same at rest
+streaming-starter    tokens/s of the starter model in both, as the engine counts them
+start-up             until a key is seen that was typed as soon as the prompt was there, over the
+                     first words of a Textual program that says hello
 memory               resident memory after 200 turns over that after 50
+
+Both programs run from compiled files, as an installed package does.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import re
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +96,7 @@ def oss_backends():
 '''
 
 STEADY = ("--model", "fake:one", "--backend", "steady")
+LETTERS = "жщэюъёфцчшыгдзлбпйхЖЩЭЮЪЁФЦЧШЫ"  # in none of the texts
 PROMPT = "sk something"  # the cursor stands on its first letter
 
 
@@ -99,7 +105,13 @@ class Screen:
 
     def __init__(self, cli: OssCli, command: str, *args: str) -> None:
         env = cli.environment(
-            {"NO_COLOR": None, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            {
+                "NO_COLOR": None,
+                "TERM": "xterm-256color",
+                "COLORTERM": "truecolor",
+                "PYTHONDONTWRITEBYTECODE": None,
+                "PYTHONPYCACHEPREFIX": str(cli.home.cwd / "pycache"),
+            }
         )
         self.begun = time.perf_counter()
         self.child = pexpect.spawn(
@@ -136,9 +148,19 @@ class Screen:
         """Close it."""
         self.child.close(force=True)
 
+    def echo(self, letter: str, or_else: str = "$^") -> float | None:
+        """Seconds until a letter that is typed now is seen; ``None`` if the other is seen first."""
+        begun = time.perf_counter()
+        self.child.send(letter)
+        self.until(f"{letter}|{or_else}")
+        return time.perf_counter() - begun if self.found[0] == letter else None
 
-def streaming(cli: OssCli) -> dict[str, Callable[[], float]]:
-    """Tokens per second, from the first word seen to the last."""
+
+def streaming(cli: OssCli, typed: dict[str, list[float]]) -> dict[str, Callable[[], float]]:
+    """Tokens per second, from the first word seen to the last.
+
+    :param typed: gets the seconds until typed letters were seen.
+    """
 
     def run() -> float:
         screen = Screen(cli, str(cli.program), "run", "--no-log", *STEADY, "go")
@@ -156,7 +178,25 @@ def streaming(cli: OssCli) -> dict[str, Callable[[], float]]:
         screen.end()
         return 2000 / took
 
-    return {"run": run, "tui": tui}
+    def typing() -> float:
+        screen = Screen(cli, str(cli.program), "tui", "--no-log", *STEADY)
+        screen.until(PROMPT)
+        for letter in LETTERS[:8]:
+            time.sleep(0.3)
+            typed["rest"].append(screen.echo(letter) or 0.0)
+        screen.child.send("\x15go\r")  # ctrl+u
+        screen.until("ZZSTART")
+        for letter in LETTERS[8:]:
+            with suppress(RuntimeError):
+                screen.until("ZZEND", 0.3)
+                break
+            if (took := screen.echo(letter, "ZZEND")) is None:
+                break
+            typed["streaming"].append(took)
+        screen.end()
+        return 0.0
+
+    return {"run": run, "tui": tui, "typing": typing}
 
 
 def starter(cli: OssCli, gguf: Path) -> dict[str, Callable[[], float]]:
@@ -194,7 +234,9 @@ def start_up(cli: OssCli) -> dict[str, Callable[[], float]]:
 
     def tui() -> float:
         screen = Screen(cli, str(cli.program), "tui", *STEADY)
-        took = screen.until(PROMPT)
+        screen.until(PROMPT)
+        screen.child.send(LETTERS[0])
+        took = screen.until(LETTERS[0])
         screen.end()
         return took
 
@@ -258,9 +300,13 @@ def main() -> None:
             found = interleaved(start_up(cli), options.rounds * 3)
             figures.append(ratio("start-up", found, "tui", "hello", limit="<= 1.5"))
         if wanted("streaming-scripted"):
-            found = interleaved(streaming(cli), options.rounds)
+            typed: dict[str, list[float]] = {"rest": [], "streaming": []}
+            found = interleaved(streaming(cli, typed), options.rounds)
             limit, unit = ">= 0.95", "tokens/s"
             figures.append(ratio("streaming-scripted", found, "tui", "run", unit=unit, limit=limit))
+            figures.append(ratio("typing", typed, "streaming", "rest"))
+            slowest = max(typed["streaming"])
+            figures.append(Ratio("typing-slowest", slowest, max(typed["rest"]), "s", 1))
         if wanted("streaming-starter"):
             from oss.testing.starter import starter_gguf
 

@@ -6,20 +6,12 @@ from typing import Any
 
 import click
 
-from oss.cli.complete import models as complete_models
-from oss.cli.complete import personas as complete_personas
-from oss.cli.complete import profiles as complete_profiles
+from oss.cli.talk_options import talk_options
 
 
 @click.command()
 @click.argument("prompt", nargs=-1)
-@click.option(
-    "-p",
-    "--profile",
-    metavar="NAME",
-    shell_complete=complete_profiles,
-    help="A profile's name or file.",
-)
+@talk_options
 @click.option(
     "-f",
     "--file",
@@ -27,33 +19,6 @@ from oss.cli.complete import profiles as complete_profiles
     multiple=True,
     type=click.Path(readable=False),
     help="Give the model this text file too; may be repeated.",
-)
-@click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last conversation.")
-@click.option("--conversation", type=int, metavar="ID", help="Go on with this conversation.")
-@click.option(
-    "--persona", metavar="NAME", shell_complete=complete_personas, help="A persona's name or file."
-)
-@click.option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    shell_complete=complete_models,
-    help="A model's name, path or reference.",
-)
-@click.option("--backend", metavar="NAME", help="An engine's name.")
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    metavar="PATH[:SCALE]",
-    help="Load an adapter; may be repeated.",
-)
-@click.option(
-    "--set",
-    "sets",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set table.key=value of the profile; may be repeated.",
 )
 @click.option("-t", "--temperature", type=float, help="0 is greedy.")
 @click.option("--seed", type=int, help="Make the draw repeatable.")
@@ -73,7 +38,6 @@ from oss.cli.complete import profiles as complete_profiles
 @click.option(
     "--dry-run", is_flag=True, help="Print the exact messages and settings as JSON; run nothing."
 )
-@click.option("-n", "--no-log", is_flag=True, help="Keep nothing of this conversation.")
 @click.option("--show-reasoning", is_flag=True, help="Show the model's thinking, on stderr.")
 @click.option("--stats", is_flag=True, help="Say on stderr what the answer took.")
 @click.option("-q", "--quiet", is_flag=True, help="On stderr nothing but errors.")

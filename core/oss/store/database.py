@@ -18,7 +18,8 @@ BUSY_TIMEOUT_S = 5.0
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """A connection to the store at ``path``, made or migrated where needed.
+    """A connection to the store at ``path``, made or migrated where needed; for any thread, but
+    one at a time.
 
     Write-ahead log, so that readers and a writer do not wait for each other and a killed process
     leaves a whole database. In a place that cannot be written the file is opened for reading.
@@ -58,7 +59,9 @@ def faults(path: Path) -> Iterator[None]:
 
 
 def _open_for_writing(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
     try:
         # NORMAL: a killed process loses nothing; a power cut perhaps the last turns.
         connection.executescript("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
@@ -74,7 +77,8 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
     # `immutable`: a write-ahead log needs a shared-memory file, which cannot be made here.
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+    uri = f"{path.resolve().as_uri()}?immutable=1"
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
     _version(connection, path)
     connection.row_factory = sqlite3.Row
     return connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -41,15 +42,17 @@ def title_of(prompt: str) -> str:
 class Store:
     """Conversations and turns. Every method is one transaction, done when it returns.
 
-    Several processes may have the same file open. One object belongs to one thread. Every method
-    raises :class:`~oss.contracts.errors.StorageError` where the file cannot be read or written,
-    and :class:`~oss.contracts.errors.BusyError` where another process holds it for seconds;
-    those that take an id raise :class:`~oss.contracts.errors.UsageError` for one that is unknown.
+    Several processes may have the same file open, and several threads one object: its methods
+    wait for each other. Every method raises :class:`~oss.contracts.errors.StorageError` where the
+    file cannot be read or written, and :class:`~oss.contracts.errors.BusyError` where another
+    process holds it for seconds; those that take an id raise
+    :class:`~oss.contracts.errors.UsageError` for one that is unknown.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or default_path()
         self._connection = open_database(self.path)
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -59,7 +62,8 @@ class Store:
 
     def close(self) -> None:
         """Close the file; the object is of no further use."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     # Writing.
 
@@ -237,7 +241,7 @@ class Store:
 
     def turns(self, conversation_id: int) -> list[Turn]:
         """The turns of a conversation from its first to its last."""
-        with faults(self.path):
+        with self._used():
             self._head(self._connection, conversation_id)
             found = self._connection.execute(
                 """
@@ -254,7 +258,7 @@ class Store:
 
     def turn(self, turn_id: int) -> Turn:
         """One turn."""
-        with faults(self.path):
+        with self._used():
             row = self._connection.execute(
                 "SELECT * FROM turns WHERE id = ?", (turn_id,)
             ).fetchone()
@@ -279,7 +283,7 @@ class Store:
         words = _fts_query(query)
         if not words:
             return []
-        with faults(self.path):
+        with self._used():
             found = self._connection.execute(
                 """
                 SELECT c.id AS conversation_id, c.title, NULL AS turn_id, c.updated,
@@ -300,7 +304,7 @@ class Store:
 
     def summary(self, digest: str) -> str | None:
         """The summary of the messages that have this digest."""
-        with faults(self.path):
+        with self._used():
             row = self._connection.execute(
                 "SELECT text FROM summaries WHERE digest = ?", (digest,)
             ).fetchone()
@@ -309,9 +313,14 @@ class Store:
     # Within.
 
     @contextmanager
+    def _used(self) -> Iterator[None]:
+        with self._lock, faults(self.path):
+            yield
+
+    @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         db = self._connection
-        with faults(self.path):
+        with self._used():
             # IMMEDIATE: wait for the other writer now; an upgrade in mid-transaction cannot wait.
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -338,7 +347,7 @@ class Store:
         )
 
     def _conversations(self, rest: str, values: tuple[int, ...] = ()) -> list[Conversation]:
-        with faults(self.path):
+        with self._used():
             found = self._connection.execute(
                 f"SELECT {rows.CONVERSATION_COLUMNS} FROM conversations c "  # noqa: S608  constants
                 f"LEFT JOIN turns h ON h.id = c.head_id {rest}",

@@ -77,7 +77,10 @@ class Talk:
         session = Session(made, self.plugins, summaries=summaries)
         before = self._chat
         if before is None or conversation_id is not None:
-            chat = Chat(session, self.store, conversation_id, keep=self.keep)
+            # A long conversation takes its time to be read.
+            chat = await asyncio.to_thread(
+                Chat, session, self.store, conversation_id, keep=self.keep
+            )
         else:
             chat = Chat(session, self.store, keep=self.keep)
             chat.take_over(before)

@@ -1,60 +1,204 @@
-"""An answer as Markdown, with citations that can be clicked."""
+"""An answer that grows, drawn line by line.
+
+One widget for the whole of an answer, and not one for each paragraph: what grows is measured and
+painted at the cost of its last block, however long the answer is.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from markdown_it import MarkdownIt
-from textual.widgets import Markdown
+from textual.content import Content
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.visual import Visual
+from textual.widget import Widget
 
 from oss.turn.untrusted import printable
+from oss_plugins.tui.markdown import Block, Piece, Rule, Table, Words, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from markdown_it.rules_inline import StateInline
+    from textual.geometry import Size
+    from textual.selection import Selection
 
-CITATION = "cite:"
-_NUMBER = re.compile(r"\[(\d{1,3})\](?![(\[:])")
+NARROWEST = 4
+"""Columns of text, of a table's cell too."""
 
 
-class Answer(Markdown):
-    """Markdown that grows; ``[1]`` is a link to the first passage, where there is one.
+class Answer(Widget):
+    """Markdown. ``[1]`` is a link to the first passage, where there is one.
 
     :param passages: says how many passages there are.
     """
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"answer--code"}
+    DEFAULT_CSS = """
+    Answer {
+        height: auto; padding: 0 2; margin: 0 0 1 0;
+        .answer--code { background: $panel; color: $foreground; }
+    }
+    """
+
+    class LinkClicked(Message):
+        """Someone wants to see what a link leads to."""
+
+        def __init__(self, href: str) -> None:
+            super().__init__()
+            self.href = href
+
     def __init__(self, text: str, passages: Callable[[], int]) -> None:
-        super().__init__(
-            printable(text), parser_factory=lambda: _parser(passages), open_links=False
-        )
+        super().__init__()
+        self._passages = passages
+        self._text = printable(text)
+        self._last_at = 0  # where the last block begins, which may still change
+        self._blocks: list[Block] = []  # those before it
+        self._last: list[Block] = []
+        self._width = 0
+        self._lines: list[Strip] = []
+        self._settled = 0  # lines of the blocks before the last
+        self._read()
 
-    async def grow(self, text: str) -> None:
+    def grow(self, text: str) -> None:
         """Add to the end."""
-        await self.append(printable(text))
+        self._text += printable(text)
+        height, settled = len(self._lines), self._settled
+        fresh = self._read()
+        if not self._width:
+            self.refresh(layout=True)
+            return
+        self._draw(fresh)
+        if len(self._lines) != height:
+            self.refresh(layout=True)
+        else:
+            self.refresh(Region(0, settled, self.outer_size.width, height - settled))
 
+    def _read(self) -> int:
+        """Read what may have changed; how many blocks are new among the settled ones."""
+        blocks = read(self._text[self._last_at :], self._passages())
+        if not blocks:
+            return 0
+        self._blocks += blocks[:-1]
+        self._last = blocks[-1:]
+        for _ in range(blocks[-1].line):
+            self._last_at = self._text.index("\n", self._last_at) + 1
+        return len(blocks) - 1
 
-def code_blocks(markdown: str) -> list[str]:
-    """The code of each block in a text, without its fences."""
-    tokens = MarkdownIt("commonmark").parse(markdown)
-    return [token.content for token in tokens if token.type in ("fence", "code_block")]
+    def _draw(self, fresh: int) -> None:
+        del self._lines[self._settled :]
+        for block in self._blocks[len(self._blocks) - fresh :]:
+            self._add(block)
+        self._settled = len(self._lines)
+        for block in self._last:
+            self._add(block)
 
+    def _add(self, block: Block) -> None:
+        if self._lines:
+            self._lines.append(Strip.blank(self._width, self.visual_style.rich_style))
+        for piece in block.pieces:
+            self._lines += self._strips(piece)
 
-def _parser(passages: Callable[[], int]) -> MarkdownIt:
-    # Raw HTML is shown as it is: a model that writes <div> means the letters.
-    parser = MarkdownIt("gfm-like", {"html": False})
+    def _strips(self, piece: Piece) -> list[Strip]:
+        left = piece.margin.first.cell_length
+        width = max(self._width - left, NARROWEST)
+        if isinstance(piece, Words):
+            strips = self._code(piece.text, width) if piece.code else self._wrap(piece.text, width)
+        elif isinstance(piece, Rule):
+            strips = self._wrap(Content.styled("─" * width, "dim"), width)
+        else:
+            strips = self._table(piece, width)
+        if not left:
+            return strips
+        first, *_ = self._wrap(piece.margin.first, left)
+        rest, *_ = self._wrap(piece.margin.rest, left)
+        return [Strip.join([rest if n else first, strip]) for n, strip in enumerate(strips)]
 
-    def citation(state: StateInline, silent: bool) -> bool:
-        found = _NUMBER.match(state.src, state.pos)
-        if found is None or not 0 < int(found[1]) <= passages():
-            return False
-        if not silent:
-            state.push("link_open", "a", 1).attrs = {"href": f"{CITATION}{found[1]}"}
-            state.push("text", "", 0).content = found[0]
-            state.push("link_close", "a", -1)
-        state.pos = found.end()
-        return True
+    def _wrap(self, text: Content, width: int) -> list[Strip]:
+        style = self.visual_style
+        strips = Visual.to_strips(self, text, width, None, style, apply_selection=False, pad=True)
+        return strips or [Strip.blank(width, style.rich_style)]
 
-    parser.inline.ruler.before("link", "citation", citation)
-    return parser
+    def _code(self, text: Content, width: int) -> list[Strip]:
+        style = self.get_visual_style("answer--code")
+        side = Strip.blank(1, style.rich_style)
+        strips = Visual.to_strips(
+            self, text, width - 2, None, style, apply_selection=False, pad=True
+        )
+        return [Strip.join([side, strip, side]) for strip in strips]
+
+    def _table(self, table: Table, width: int) -> list[Strip]:
+        columns = max(map(len, table.rows))
+        rows = [[*row, *[Content()] * (columns - len(row))] for row in table.rows]
+        widths = [max(1, *(row[at].cell_length for row in rows)) for at in range(columns)]
+        while sum(widths) + 3 * (columns - 1) > width and max(widths) > NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+        between = self._wrap(Content.styled(" │ ", "dim"), 3)[0]
+        strips: list[Strip] = []
+        for number, row in enumerate(rows):
+            cells = [
+                self._wrap(cell if number else cell.stylize_before("bold"), widths[at])
+                for at, cell in enumerate(row)
+            ]
+            for line in range(max(map(len, cells))):
+                parts: list[Strip] = []
+                for at, cell in enumerate(cells):
+                    blank = Strip.blank(widths[at], self.visual_style.rich_style)
+                    parts += [between] if at else []
+                    parts.append(cell[line] if line < len(cell) else blank)
+                strips.append(Strip.join(parts))
+            if number == 0:
+                rule = "─┼─".join("─" * size for size in widths)
+                strips += self._wrap(Content.styled(rule, "dim"), len(rule))
+        right = self.visual_style.rich_style
+        return [strip.adjust_cell_length(width, right) for strip in strips]
+
+    # What the screen asks of a widget.
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002
+        """All there is."""
+        return container.width
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """Lines at a width."""
+        if width != self._width:
+            self._width = width
+            self._draw_all()
+        return len(self._lines)
+
+    def _draw_all(self) -> None:
+        self._lines, self._settled = [], 0
+        self._draw(len(self._blocks))
+
+    def notify_style_update(self) -> None:
+        """Other colours: draw again."""
+        super().notify_style_update()
+        if self._width:
+            self._draw_all()
+
+    def render_line(self, y: int) -> Strip:
+        """A line, with what the mouse selected of it."""
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, self.visual_style.rich_style)
+        strip = self._lines[y]
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(y)) is not None:
+            start, end = span
+            end = strip.cell_length if end == -1 else end
+            style = self.screen.get_component_rich_style("screen--selection")
+            before, chosen, after = strip.divide([start, end, strip.cell_length])
+            strip = Strip.join([before, chosen.apply_style(style), after])
+        return strip.apply_offsets(0, y)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The text that the mouse selected."""
+        return selection.extract("\n".join(strip.text.rstrip() for strip in self._lines)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
+        """Draw it."""
+        self.refresh()
+
+    def action_link(self, href: str) -> None:
+        """A link was clicked."""
+        self.post_message(self.LinkClicked(href))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -52,19 +51,18 @@ class OssApp(App[int]):
 
     def __init__(self, start: Start, settings: Settings) -> None:
         super().__init__()
-        self.begun = time.monotonic()
         self.start = replace(start, keys=settings.keys)
         self.settings = settings
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = settings.theme  # before the first picture, which is not painted twice
 
     def get_default_screen(self) -> Screen[None]:
         """The chat."""
-        return ChatScreen(self.start)
+        return ChatScreen(self.start, self.size.width)
 
     def on_mount(self) -> None:
-        """Theme, keys, and an end in good order when the terminal goes away."""
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = self.settings.theme
+        """Keys, and an end in good order when the terminal goes away."""
         self.set_keymap(self.settings.keys)
         if sys.platform != "win32":
             loop = asyncio.get_running_loop()

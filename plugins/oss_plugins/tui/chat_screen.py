@@ -1,51 +1,63 @@
-"""The screen of the chat: conversations, turns, the prompt, the inspector."""
+"""The screen of the chat: conversations, turns, the prompt, the inspector.
+
+What a turn does is said by the core; this shows it. Whatever the first picture can do without is
+imported when it is wanted.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
-from importlib import import_module
+import gc
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer
 from textual.worker import WorkerCancelled, WorkerFailed
 
-from oss.contracts.errors import ConfigError, ModelError, OssError
-from oss.turn.attachments import user_message
-from oss.turn.untrusted import printable
-from oss_plugins.tui.dialogs import AskConsent, AskText, AskYes, Item, Pick, ShowText
-from oss_plugins.tui.faults import keep_fault
+from oss.contracts.errors import ConfigError, OssError
 from oss_plugins.tui.history import History
-from oss_plugins.tui.inspector import Inspector, Link
 from oss_plugins.tui.keys import bindings
 from oss_plugins.tui.prompt import Prompt
-from oss_plugins.tui.records import Record, records_of
 from oss_plugins.tui.sidebar import Sidebar
-from oss_plugins.tui.turns import TurnView
+from oss_plugins.tui.status import Status, Told
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine
+    from typing import Any
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
-    from textual.widgets import Markdown
     from textual.worker import Worker
 
-    from oss.contracts.messages import ToolCall
-    from oss.turn.attachments import Attachment
-    from oss.turn.choices import Choices
-    from oss.turn.commands import Reply
     from oss.turn.talk import Talk
     from oss_plugins.tui.app import Start
+    from oss_plugins.tui.inspector import Link
+    from oss_plugins.tui.records import Record
     from oss_plugins.tui.slider import Slider
+    from oss_plugins.tui.turns import TurnView
+
+SIDEBAR_FROM = 100
+"""Columns from which the conversations stand beside the chat from the start."""
+INSPECTOR_FROM = 132
+SOON_S = 0.05
+"""After the first picture, what it left out is made: a key that is pressed at once comes first."""
 
 
 class ChatScreen(Screen[None]):
-    """Everything at once. What a turn does is said by the core; this shows it."""
+    """Everything at once.
+
+    :param width: of the terminal, in columns.
+    :ivar talk_if_open: the talk, once it is open.
+    :ivar opening: whether it is about to be.
+    :ivar opened: set once something can be answered.
+    :ivar answering: makes the answer that comes now, or made the last.
+    :ivar allowed: tools that need not be asked for.
+    :ivar editing: the turn whose prompt is being edited.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("anywhere")]
     AUTO_FOCUS = "Prompt"
@@ -67,27 +79,31 @@ class ChatScreen(Screen[None]):
             super().__init__()
             self.error = error
 
-    def __init__(self, start: Start) -> None:
-        super().__init__()
-        self._start = start
-        self._talk: Talk | None = None
-        self._opening = True
-        self._open = asyncio.Event()
-        self._answering: Worker[None] | None = None
-        self._allowed: set[str] = set()
-        self._editing: Record | None = None
+    def __init__(self, start: Start, width: int) -> None:
+        shown = {
+            "-narrow": width < SIDEBAR_FROM,
+            "-wide": width >= SIDEBAR_FROM,
+            "-side": width >= SIDEBAR_FROM,
+            "-inspect": width >= INSPECTOR_FROM,
+        }
+        super().__init__(classes=" ".join(name for name, given in shown.items() if given))
+        self.start = start
+        self.talk_if_open: Talk | None = None
+        self.opening = True
+        self.opened = asyncio.Event()
+        self.answering: Worker[None] | None = None
+        self.allowed: set[str] = set()
+        self.editing: Record | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="status")
+        yield Status("oss  starting…", id="status", markup=False)
         with Horizontal(id="main"):
             yield Sidebar()
             with Vertical(id="middle"):
                 yield History(id="turns")
-                with Vertical(id="writing"):
-                    yield Static(id="told")
-                    yield Prompt("Ask something; / for commands", self._start.keys)
-            yield Inspector()
-        yield Footer(show_command_palette=True, compact=True)
+                yield Prompt("Ask something; / for commands", self.start.keys)
+            yield Vertical(id="inspector")
+        yield Vertical(id="foot")
 
     # Parts.
 
@@ -97,9 +113,9 @@ class ChatScreen(Screen[None]):
 
         :raises ConfigError: it is not open yet.
         """
-        if self._talk is None:
+        if self.talk_if_open is None:
             raise ConfigError("oss is still starting", hint="try again in a moment")
-        return self._talk
+        return self.talk_if_open
 
     @property
     def turns(self) -> History:
@@ -119,375 +135,153 @@ class ChatScreen(Screen[None]):
     @property
     def busy(self) -> bool:
         """Whether an answer is coming."""
-        return self._answering is not None and not self._answering.is_finished
+        return self.answering is not None and not self.answering.is_finished
 
     # Beginning and end.
 
     def on_mount(self) -> None:
         """A prompt first; what takes time, behind it."""
-        self.set_class(self.app.size.width >= 100, "-side")
-        self.set_class(self.app.size.width >= 132, "-inspect")
-        self._status("starting")
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(lambda: self.set_timer(SOON_S, self._furnish))
 
-    def _begin(self) -> None:
-        self.run_worker(self._open_talk(), group="open")
+    def _furnish(self) -> None:
+        self._work(self._begin(), "open")
 
-    async def _open_talk(self) -> None:
-        from oss.store import Store
-        from oss.turn.talk import Talk
+    def _work(self, work: Coroutine[Any, Any, None], group: str = "command") -> None:
+        self.run_worker(work, group=group)
 
-        start = self._start
-        warnings: list[str] = []
-        # What the first answer needs, imported while a person still writes the question.
-        await asyncio.to_thread(import_module, "oss_plugins.tui.answer")
-        plugins = start.plugins
-        if plugins is None:
-            from oss.plugins.manager import load_plugins
+    async def _begin(self) -> None:
+        gc.freeze()  # what is here now stays: it need not be looked through in mid-answer
+        gc.enable()
+        self.app.stylesheet.read(Path(__file__).with_name("later.tcss"))
+        await self.sidebar.fill()
+        await self.query_one("#foot").mount(Footer(show_command_palette=True, compact=True))
+        self.refresh_bindings()
+        await self.query_one("#middle").mount(Told(id="told"), before=self.prompt)
+        from oss_plugins.tui.inspector import Inspector
 
-            plugins = await asyncio.to_thread(load_plugins, warnings.append)
-        store, conversation = None, start.conversation
-        try:
-            store = Store()
-            if start.go_on and (last := store.last()):
-                conversation = last.id
-        except OssError as error:
-            self.post_message(self.Refused(error))
-        self._talk = Talk(plugins, store, keep=start.keep)
-        self.sidebar.store = store
-        await self._choose(start.choices, conversation)
-        for line in warnings:
-            self.post_message(self.Refused(ConfigError(line)))
+        await self.query_one("#inspector").mount(Inspector())
+        from oss_plugins.tui.opening import open_talk
 
-    async def _choose(self, choices: Choices, conversation: int | None = None) -> None:
-        """Begin with choices, and load the model behind the screen."""
-        self._status("opening")
-        self._opening = True
-        try:
-            await self.talk.begin(choices, conversation)
-        except OssError as error:
-            self._opening = False
-            self._status()
-            if isinstance(error, ModelError) and await self._fetch_one(choices):
-                await self._choose(choices, conversation)
-            else:
-                self.post_message(self.Refused(error))
-            return
-        self.talk.chat.session.load()
-        self._open.set()
-        self.post_message(self.Opened())
-
-    async def _fetch_one(self, choices: Choices) -> bool:
-        """Offer to fetch a model, if that is what is missing; whether there is one now."""
-        from oss.models import fetchable
-        from oss.profile import resolve_profile
-        from oss_plugins.tui.fetching import FetchModel
-
-        plugins = self.talk.plugins
-        resolved = resolve_profile(choices.profile, sets=choices.all_sets(), plugins=plugins)
-        entries = await asyncio.to_thread(fetchable, resolved.profile.model, plugins)
-        if not entries:
-            return False
-        fetched = await self.app.push_screen_wait(FetchModel(entries, plugins))
-        return fetched is not None
+        await open_talk(self)
 
     async def close(self) -> None:
         """Stop what runs, keep what came, free the engine."""
-        if self._answering is not None and not self._answering.is_finished:
-            self._answering.cancel()
+        if self.answering is not None and not self.answering.is_finished:
+            self.answering.cancel()
             with suppress(WorkerCancelled, WorkerFailed):
-                await self._answering.wait()
-        if self._talk is not None:
-            await self._talk.close()
-            if self._talk.store is not None:
-                self._talk.store.close()
+                await self.answering.wait()
+        if self.talk_if_open is not None:
+            await self.talk_if_open.close()
+            for store in (self.talk_if_open.store, self.sidebar.store):
+                if store is not None:
+                    store.close()
+
+    def show_talk(self) -> None:
+        """Have what is open shown."""
+        self.post_message(self.Opened())
 
     async def on_chat_screen_opened(self) -> None:
         """Show what is open."""
+        from oss_plugins.tui.conversations import show
+
         talk = self.talk
         if self.turns.conversation_id != talk.chat.conversation_id:
-            await self._show_conversation()
-        self._status()
+            await show(self)
+        self.show_status()
         self.sidebar.reload(talk.chat.conversation_id)
-        await self._inspect()
-
-    async def _show_conversation(self) -> None:
-        chat = self.talk.chat
-        store, number = self.talk.store, chat.conversation_id
-        kept = store.turns(number) if store is not None and number is not None else []
-        await self.turns.show(records_of(kept), number)
+        await self.inspect()
 
     # Saying.
 
     async def on_prompt_sent(self, event: Prompt.Sent) -> None:
         """A command, or something to answer."""
-        self._tell("")
+        from oss_plugins.tui.answering import say
+        from oss_plugins.tui.turn_actions import BUSY, take_back
+
+        self.tell("")
         if self.busy:
             self.prompt.set_text(event.text)
-            self._tell("an answer is coming: Esc stops it")
+            self.tell(BUSY)
             return
         if event.text.startswith("/"):
-            self.run_worker(self._command(event.text), group="command")
+            from oss_plugins.tui.commands import run
+
+            self._work(run(self, event.text))
             return
-        if self._talk is not None and not self._talk.ready and not self._opening:
+        talk = self.talk_if_open
+        if talk is not None and not talk.ready and not self.opening:
+            from oss_plugins.tui.opening import choose
+
             self.prompt.set_text(event.text)
-            self.run_worker(self._choose(self._start.choices), group="open")
+            self._work(choose(self, self.start.choices), "open")
             return
-        if self._editing is not None:
-            record, self._editing = self._editing, None
-            await self._take_back(record.before)
-        await self._say(event.text)
-
-    async def _say(self, prompt: str) -> None:
-        attached = self._talk.take_attached() if self._talk is not None else []
-        view = TurnView(Record(user_message(prompt, attached).content, 0))
-        await self.turns.add(view)
-        self._answering = self.run_worker(
-            self._answer(view, prompt, attached), group="turn", exit_on_error=False
-        )
-        self._status("answering")
-
-    async def _answer(self, view: TurnView, prompt: str, attached: Sequence[Attachment]) -> None:
-        record = view.record
-        try:
-            await self._open.wait()
-            chat, made = self.talk.chat, self.talk.made
-            record.before = chat.answered
-            record.profile, record.persona = made.resolved.name, made.persona
-            record.model, record.backend = made.choice.model.name, made.backend_name
-            self.turns.conversation_id = chat.conversation_id
-            events = chat.say(prompt, attachments=attached, consent=self._consent)
-            record.state = "running"
-            async with aclosing(events):
-                async for event in events:
-                    view.feed.put(event)
-            record.context = (await chat.session.engine()).info.context
-        except asyncio.CancelledError:
-            record.state = "cancelled"
-            raise
-        except OssError as error:
-            record.state, record.error, record.hint = "failed", error.message, error.hint or ""
-        except Exception as error:  # noqa: BLE001  an engine may raise anything; the chat goes on
-            record.state = "failed"
-            record.error = f"{type(error).__name__}: {error}"
-            record.hint = f"a fault in the program: see {keep_fault(error)}"
-        finally:
-            if self._talk is not None and self._talk.ready:
-                record.turn_id = self.talk.chat.turn_id
-                self.turns.conversation_id = self.talk.chat.conversation_id
-            self.post_message(self.Finished(view))
+        if self.editing is not None:
+            record, self.editing = self.editing, None
+            await take_back(self, record.before)
+        await say(self, event.text)
 
     async def on_turn_view_arrived(self, event: TurnView.Arrived) -> None:
         """Put what came on the screen."""
-        state = event.view.record.state
+        first = not event.view.record.answer
         await event.view.drain()
-        if state == "running" and event.view is self.turns.last:
-            self._status("answering")
+        if first and event.view is self.turns.last and event.view.record.state == "running":
+            self.show_status("answering")
+
+    def finished(self, view: TurnView) -> None:
+        """Have the end of a turn shown."""
+        self.post_message(self.Finished(view))
 
     async def on_chat_screen_finished(self, event: Finished) -> None:
         """The last of it, and how it ended."""
-        state = event.view.record.state
-        await event.view.drain()
-        if state != "running":
-            event.view.record.state = state
-        event.view.settle()
+        await event.view.finish()
         self.turns.prune()
-        self._status()
-        if self._talk is not None and self._talk.ready:
+        self.show_status()
+        if self.talk_if_open is not None and self.talk_if_open.ready:
             self.sidebar.reload(self.talk.chat.conversation_id)
-        await self._inspect(event.view.record)
+        await self.inspect(event.view.record)
 
-    async def _consent(self, call: ToolCall) -> bool:
-        if call.name in self._allowed:
-            return True
-        answer = await self.app.push_screen_wait(AskConsent(call))
-        if answer == "always":
-            self._allowed.add(call.name)
-        return answer in ("yes", "always")
-
-    async def _take_back(self, answered: int) -> None:
-        """Back to where so many turns were answered."""
-        self.talk.chat.rewind(answered)
-        await self.turns.cut(answered)
-
-    # Commands.
-
-    async def _command(self, line: str) -> None:
-        from oss.turn.commands import run_command
-
-        try:
-            reply = await run_command(self.talk, line)
-        except OssError as error:
-            self.post_message(self.Refused(error))
-            return
-        if reply.leave:
-            await self.app.action_quit()
-            return
-        await self._replied(line, reply)
-
-    async def _replied(self, line: str, reply: Reply) -> None:
-        chat = self.talk.chat
-        self._open.set()
-        chat.session.load()
-        await self.turns.cut(chat.answered)
-        self.turns.conversation_id = chat.conversation_id
-        self.post_message(self.Opened())
-        if reply.text:
-            self.app.push_screen(ShowText(line, reply.text))
-        self._tell(reply.note)
-        if reply.prompt is not None:
-            await self._say(reply.prompt)
-
-    # What a person asks of a turn.
+    # What a person asks of something on the screen.
 
     async def on_turn_view_asked(self, event: TurnView.Asked) -> None:
         """Do it."""
-        record, what = event.view.record, event.what
-        if what == "inspect":
-            await self._inspect(record)
-        elif what in ("above", "below"):
-            if not self.turns.step(event.view, -1 if what == "above" else 1):
-                self.prompt.focus()
-        elif what == "copy":
-            self._copy(record.answer, "the answer")
-        elif what == "copy_code":
-            self.run_worker(self._copy_code(record))
-        elif self.busy:
-            self._tell("an answer is coming: Esc stops it")
-        elif what == "edit":
-            self._editing = record
-            self.prompt.set_text(record.prompt)
-            self.prompt.focus()
-            self._tell("edit and send: what came after is taken back; Esc leaves it as it is")
-        elif what == "again":
-            await self._again(record)
-        elif what == "fork":
-            await self._fork(record)
+        from oss_plugins.tui.turn_actions import act
 
-    async def _again(self, record: Record) -> None:
-        await self._take_back(record.before)
-        await self._say(record.prompt)
-        self.prompt.focus()
-
-    async def _fork(self, record: Record) -> None:
-        store = self.talk.store
-        if store is None or record.turn_id is None:
-            self._tell("nothing of this conversation is kept, so there is nothing to fork")
-            return
-        try:
-            self.talk.go_to(store.fork(record.turn_id))
-        except OssError as error:
-            self.post_message(self.Refused(error))
-            return
-        self.post_message(self.Opened())
-        self._tell("a new conversation that begins with the turns up to here")
-        self.prompt.focus()
-
-    def _copy(self, text: str, what: str) -> None:
-        if not text:
-            self._tell("there is nothing to copy")
-            return
-        self.app.copy_to_clipboard(text)
-        self._tell(f"copied: {what}, {len(text)} characters")
-
-    async def _copy_code(self, record: Record) -> None:
-        from oss_plugins.tui.answer import code_blocks
-
-        blocks = code_blocks(record.answer)
-        if len(blocks) > 1:
-            items = [
-                Item(str(number), " ".join(block.split())[:60])
-                for number, block in enumerate(blocks, 1)
-            ]
-            chosen = await self.app.push_screen_wait(Pick("Copy which block?", items))
-            if chosen is None:
-                return
-            blocks = [blocks[int(chosen) - 1]]
-        self._copy(blocks[0] if blocks else "", "a code block")
-
-    async def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
-        """A citation opens its passage; another link is copied, never followed by itself."""
-        from oss_plugins.tui.answer import CITATION
-
-        event.stop()
-        view = next((n for n in event.markdown.ancestors if isinstance(n, TurnView)), None)
-        if event.href.startswith(CITATION) and view is not None:
-            number = int(event.href.removeprefix(CITATION))
-            passage = view.record.passages[number - 1]
-            self.app.push_screen(ShowText(f"[{number}] {passage.source}", passage.text))
-        else:
-            self._copy(event.href, event.href)
+        await act(self, event.view, event.what)
 
     def on_link_opened(self, event: Link.Opened) -> None:
         """Something of the inspector, whole."""
+        from oss_plugins.tui.dialogs import ShowText
+
         self.app.push_screen(ShowText(event.title, event.text))
 
     def on_slider_moved(self, event: Slider.Moved) -> None:
         """The next turn runs with this scale."""
         self.talk.chat.session.scales[event.name] = event.value
 
-    # Conversations.
-
-    async def on_sidebar_opened(self, event: Sidebar.Opened) -> None:
+    def on_sidebar_opened(self, event: Sidebar.Opened) -> None:
         """Go on with it."""
+        from oss_plugins.tui.conversations import go_to
+        from oss_plugins.tui.turn_actions import BUSY
+
         if self.busy:
-            self._tell("an answer is coming: Esc stops it")
+            self.tell(BUSY)
             return
-        self.run_worker(self._go_to(event.row.conversation_id, event.row.turn_id), group="command")
+        self._work(go_to(self, event.row.conversation_id, event.row.turn_id))
 
-    async def _go_to(self, number: int, turn_id: int | None) -> None:
-        talk = self.talk
-        try:
-            if talk.choices.profile is None or not talk.ready:
-                await talk.begin(talk.choices, number)
-            else:
-                talk.go_to(number)
-            store = talk.store
-            if turn_id is not None and store is not None:
-                kept = [turn.id for turn in store.turns(number)]
-                question = "This was taken back later. Open it as a conversation of its own?"
-                if turn_id not in kept:
-                    if not await self.app.push_screen_wait(AskYes(question)):
-                        return
-                    talk.go_to(store.fork(turn_id))
-        except OssError as error:
-            self.post_message(self.Refused(error))
-            return
-        self._open.set()
-        talk.chat.session.load()
-        await self._show_conversation()
-        if turn_id is not None:
-            self.turns.go_to_turn(turn_id)
-        if self.has_class("-narrow"):
-            self.set_class(False, "-side")
-        self.post_message(self.Opened())
-        self.prompt.focus()
-
-    async def on_sidebar_wanted(self, event: Sidebar.Wanted) -> None:
+    def on_sidebar_wanted(self, event: Sidebar.Wanted) -> None:
         """Rename or delete."""
-        self.run_worker(self._change(event.row.conversation_id, event.row.title, event.what))
+        from oss_plugins.tui.conversations import change
 
-    async def _change(self, number: int, title: str, what: str) -> None:
-        store = self.talk.store
-        if store is None:
-            return
-        try:
-            if what == "rename":
-                given = await self.app.push_screen_wait(AskText("A new title", title))
-                if given is not None:
-                    store.rename(number, given)
-            elif await self.app.push_screen_wait(AskYes(f"Delete '{printable(title)}' for good?")):
-                if self.talk.ready and self.talk.chat.conversation_id == number:
-                    self.talk.chat.clear()
-                    await self.turns.show([], None)
-                store.delete(number)
-        except OssError as error:
-            self.post_message(self.Refused(error))
-        self.sidebar.reload(self.talk.chat.conversation_id if self.talk.ready else None)
+        self._work(change(self, event.row.conversation_id, event.row.title, event.what))
 
     def on_sidebar_trouble(self, event: Sidebar.Trouble) -> None:
         """The store cannot be read."""
-        self._tell_error(event.error)
+        self.refused(event.error)
+
+    def on_prompt_to_turns(self) -> None:
+        """To the last turn."""
+        if self.turns.last is not None:
+            self.turns.last.focus()
 
     # Actions with keys.
 
@@ -496,30 +290,33 @@ class ChatScreen(Screen[None]):
         await self.on_prompt_sent(Prompt.Sent("/clear"))
         self.prompt.focus()
 
-    async def action_retry(self) -> None:
+    def action_retry(self) -> None:
         """Answer the last prompt again."""
+        from oss_plugins.tui.turn_actions import BUSY, again
+
         if self.busy:
-            self._tell("an answer is coming: Esc stops it")
+            self.tell(BUSY)
         elif self.turns.last is not None:
-            await self._again(self.turns.last.record)
+            self._work(again(self, self.turns.last.record))
 
     def action_stop(self) -> None:
         """Stop the answer, else leave what one is at."""
-        if self.busy and self._answering is not None:
-            self._answering.cancel()
+        if self.busy and self.answering is not None:
+            self.answering.cancel()
             return
-        if self._editing is not None:
-            self._editing = None
+        if self.editing is not None:
+            self.editing = None
             self.prompt.set_text("")
         if self.has_class("-narrow"):
             self.remove_class("-side", "-inspect")
-        self._tell("")
+        self.tell("")
         self.prompt.focus()
 
     def action_search(self) -> None:
         """Search the conversations."""
         self.add_class("-side")
-        self.sidebar.query_one(Input).focus()
+        self._one_at_a_time("-inspect")
+        self.sidebar.search()
 
     def action_conversations(self) -> None:
         """Show or hide them."""
@@ -539,11 +336,12 @@ class ChatScreen(Screen[None]):
         if self.has_class("-narrow"):
             self.remove_class(other)
 
-    async def action_help(self) -> None:
+    def action_help(self) -> None:
         """Keys and commands."""
+        from oss_plugins.tui.dialogs import ShowText
         from oss_plugins.tui.help import help_content
 
-        self.app.push_screen(ShowText("Help", help_content(self._start.keys)))
+        self.app.push_screen(ShowText("Help", help_content(self.start.keys)))
 
     def action_theme(self) -> None:
         """Light or dark."""
@@ -553,106 +351,53 @@ class ChatScreen(Screen[None]):
         """End."""
         await self.app.action_quit()
 
-    def action_profile(self) -> None:
-        """Another profile."""
-        self.run_worker(self._pick("profile"), group="command")
+    def action_pick(self, kind: str) -> None:
+        """Another profile, persona, model or adapter."""
+        from oss_plugins.tui.commands import pick
 
-    def action_persona(self) -> None:
-        """Another persona."""
-        self.run_worker(self._pick("persona"), group="command")
-
-    def action_model(self) -> None:
-        """Another model."""
-        self.run_worker(self._pick("model"), group="command")
-
-    def action_adapter(self) -> None:
-        """Another adapter."""
-        self.run_worker(self._pick("adapter"), group="command")
-
-    async def _pick(self, kind: str) -> None:
-        from oss_plugins.tui.choosing import choices_of
-
-        if self.busy:
-            self._tell("an answer is coming: Esc stops it")
-            return
-        try:
-            items, current = await asyncio.to_thread(choices_of, kind, self.talk)
-        except OssError as error:
-            self.post_message(self.Refused(error))
-            return
-        chosen = await self.app.push_screen_wait(Pick(f"Go on with which {kind}?", items, current))
-        if chosen is not None:
-            await self._command(f"/{kind} {chosen}")
+        self._work(pick(self, kind))
 
     def action_compare(self) -> None:
         """One prompt, two profiles."""
         from oss_plugins.tui.compare import CompareScreen
 
-        if self._talk is None:
-            return
-        screen = CompareScreen(self._talk.plugins, self._talk.choices, self._start.keys)
-        self.app.push_screen(screen)
+        if self.talk_if_open is not None:
+            talk = self.talk_if_open
+            self.app.push_screen(CompareScreen(talk.plugins, talk.choices, self.start.keys))
 
     def action_attach(self) -> None:
         """Ask for a file."""
-        self.run_worker(self._ask_file(), group="command")
+        from oss_plugins.tui.commands import ask_file
 
-    async def _ask_file(self) -> None:
-        given = await self.app.push_screen_wait(AskText("Attach which file?"))
-        if given is not None:
-            await self._command(f"/file {given}")
-
-    def on_prompt_to_turns(self) -> None:
-        """To the last turn."""
-        if self.turns.last is not None:
-            self.turns.last.focus()
+        self._work(ask_file(self))
 
     # Saying how things stand.
 
+    def refused(self, error: OssError) -> None:
+        """Have an error shown, in place."""
+        self.post_message(self.Refused(error))
+
     def on_chat_screen_refused(self, event: Refused) -> None:
         """In place, in a line or two."""
-        self._status()
-        self._tell_error(event.error)
+        self.show_status()
+        self.query_one(Told).tell_error(event.error)
 
-    def _tell(self, line: str) -> None:
-        told = self.query_one("#told", Static)
-        told.update(Content(printable(line)))
-        told.set_class(False, "-error")
-        told.set_class(bool(line), "-shown")
+    def tell(self, line: str) -> None:
+        """A remark above the prompt; an empty one takes the last away."""
+        for told in self.query(Told):  # none before the first picture
+            told.tell(line)
 
-    def _tell_error(self, error: OssError) -> None:
-        told = self.query_one("#told", Static)
-        hint = f"\n→ {printable(error.hint)}" if error.hint else ""
-        told.update(Content(f"✗ {printable(error.message)}{hint}"))
-        told.add_class("-error", "-shown")
+    def show_status(self, doing: str = "") -> None:
+        """The line at the top."""
+        self.query_one(Status).show(self.talk_if_open, doing, kept=self.start.keep)
 
-    def _status(self, doing: str = "") -> None:
-        parts: list[str | tuple[str, str]] = []
-        talk = self._talk
-        if talk is not None and talk.ready:
-            made = talk.made
-            parts += [(made.resolved.name, "bold $primary")]
-            parts += [f"  {printable(made.choice.model.name)}"]
-            if made.persona and made.persona != made.resolved.name:
-                parts += [f"  as {printable(made.persona)}"]
-            if made.adapters:
-                parts += ["  with ", printable(", ".join(a.name for a in made.adapters))]
-            if talk.attached:
-                parts += [(f"  +{len(talk.attached)} files", "$accent")]
-            if not self._start.keep:
-                parts += [("  not kept", "$accent")]
-            if doing == "answering" and not talk.chat.session.ready:
-                doing = "loading the model"
-        else:
-            parts += [("oss", "bold $primary")]
-        if doing:
-            parts += [(f"  {doing}…", "$accent")]
-        self.query_one("#status", Static).update(Content.assemble(*parts))
+    async def inspect(self, record: Record | None = None) -> None:
+        """Show what a turn did; the last, where none is given."""
+        from oss_plugins.tui.inspector import Inspector
 
-    async def _inspect(self, record: Record | None = None) -> None:
         inspector = self.query_one(Inspector)
         if record is None and self.turns.last is not None:
             record = self.turns.last.record
         await inspector.show_turn(record)
-        if self._talk is not None and self._talk.ready:
+        if self.talk_if_open is not None and self.talk_if_open.ready:
             await inspector.show_made(self.talk.made, self.talk.chat.session.scales)

@@ -6,48 +6,12 @@ from typing import Any
 
 import click
 
-from oss.cli.complete import models as complete_models
-from oss.cli.complete import personas as complete_personas
-from oss.cli.complete import profiles as complete_profiles
+from oss.cli.talk_options import talk_options
 from oss.contracts.errors import ConfigError, UsageError
 
 
 @click.command()
-@click.option(
-    "-p",
-    "--profile",
-    metavar="NAME",
-    shell_complete=complete_profiles,
-    help="A profile's name or file.",
-)
-@click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last conversation.")
-@click.option("--conversation", type=int, metavar="ID", help="Go on with this conversation.")
-@click.option(
-    "--persona", metavar="NAME", shell_complete=complete_personas, help="A persona's name or file."
-)
-@click.option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    shell_complete=complete_models,
-    help="A model's name, path or reference.",
-)
-@click.option("--backend", metavar="NAME", help="An engine's name.")
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    metavar="PATH[:SCALE]",
-    help="Load an adapter; may be repeated.",
-)
-@click.option(
-    "--set",
-    "sets",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Set table.key=value of the profile; may be repeated.",
-)
-@click.option("-n", "--no-log", is_flag=True, help="Keep nothing of what is said.")
+@talk_options
 def tui(
     go_on: bool, conversation: int | None, no_log: bool, adapters: Any, sets: Any, **given: Any
 ) -> int:
@@ -55,12 +19,14 @@ def tui(
 
     Keys and theme are read from tui.toml in the configuration folder; F1 shows them.
     """
+    import gc
     import sys
 
     from oss.turn.choices import Choices
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("oss tui needs a terminal", hint='oss run "your question"')
+    gc.disable()  # until the first picture is there: nothing that is made before it is garbage
     try:
         from oss_plugins.tui.app import OssApp, Start
     except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -13,7 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from oss.contracts.errors import OssError
+from oss.contracts.errors import ModelError, OssError
 from oss.turn.untrusted import printable
 from oss_plugins.tui.dialogs import AskConsent, Pick
 from oss_plugins.tui.history import History
@@ -55,23 +56,31 @@ class Side(Vertical):
 
     async def begin(self, choices: Choices) -> None:
         """Open, or go on with another profile."""
+        self.trouble = None
         try:
-            await self.talk.begin(choices)
+            try:
+                await self.talk.begin(choices)
+            except ModelError:
+                # Its own model is not here; what is compared may well be the rest of it.
+                if choices.model is not None or self.choices.model is None:
+                    raise
+                choices = choices.with_model(self.choices.model)
+                await self.talk.begin(choices)
         except OssError as error:
             self.trouble = error
         else:
-            self.choices, self.trouble = choices, None
+            self.choices = choices
             self.talk.chat.session.load()
         self._show()
 
     def _show(self) -> None:
         if self.trouble is not None:
-            hint = f"  → {self.trouble.hint}" if self.trouble.hint else ""
+            hint = f"\n→ {self.trouble.hint}" if self.trouble.hint else ""
             line = f"✗ {self.trouble.message}{hint}"
         else:
             made = self.talk.made
             adapters = "".join(f" + {adapter.name}" for adapter in made.adapters)
-            line = f"{made.resolved.name}  {made.choice.model.name}{adapters}"
+            line = f"{made.resolved.name}  {Path(made.choice.model.name).name}{adapters}"
         self.query_one(".name", Static).update(Content(printable(line)))
 
     async def answer(self, prompt: str) -> None:
@@ -97,11 +106,7 @@ class Side(Vertical):
 
     async def on_side_finished(self, event: Finished) -> None:
         """The last of it."""
-        state = event.view.record.state
-        await event.view.drain()
-        if state != "running":
-            event.view.record.state = state
-        event.view.settle()
+        await event.view.finish()
 
     async def on_turn_view_arrived(self, event: TurnView.Arrived) -> None:
         """Put what came on the screen."""

@@ -8,12 +8,11 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from oss_plugins.tui.turns import TurnView
-
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from oss_plugins.tui.records import Record
+    from oss_plugins.tui.turns import TurnView
 
 SHOWN = 16
 """Turns on the screen: more would make each key slower."""
@@ -33,25 +32,22 @@ class History(VerticalScroll, can_focus=False):
     """Grows at its end, and stays there unless someone scrolls up.
 
     :ivar conversation_id: whose turns these are.
+    :ivar views: the turns on the screen.
     """
 
     def __init__(self, id: str) -> None:  # noqa: A002  as all widgets have it
         super().__init__(id=id)
         self.conversation_id: int | None = None
+        self.views: list[TurnView] = []
         self._older: list[Record] = []
 
     def compose(self) -> ComposeResult:
-        yield Static(Content("What do you want to know?"), id="welcome")
-
-    @property
-    def views(self) -> list[TurnView]:
-        """The turns on the screen."""
-        return list(self.query_children(TurnView))
+        yield Static(Content("What do you want to know?"), classes="welcome")
 
     @property
     def last(self) -> TurnView | None:
         """The last turn."""
-        return next(reversed(self.views), None)
+        return self.views[-1] if self.views else None
 
     async def show(self, records: list[Record], conversation_id: int | None) -> None:
         """Another conversation."""
@@ -60,23 +56,24 @@ class History(VerticalScroll, can_focus=False):
         self._older = records[:cut]
         for record in self._older:
             record.events = []
+        gone, self.views = self.views, _views(records[cut:])
         async with self.batch():
-            await self.remove_children(TurnView)
-            await self.mount_all([TurnView(record) for record in records[cut:]])
+            await self.remove_children(gone)
+            await self.mount_all(self.views)
         await self._say_earlier()
         self.anchor()
 
     async def add(self, view: TurnView) -> None:
         """A turn at the end."""
+        self.views.append(view)
         await self.mount(view)
         await self._say_earlier()
         self.anchor()
 
     def prune(self) -> None:
         """Take away the oldest, if there are too many."""
-        views = self.views
-        if len(views) > SHOWN * 2:
-            away = views[: len(views) - SHOWN]
+        if len(self.views) > SHOWN * 2:
+            away, self.views = self.views[:-SHOWN], self.views[-SHOWN:]
             self._older += [view.record for view in away]
             self.remove_children(away)
             self.call_next(self._say_earlier)
@@ -85,6 +82,7 @@ class History(VerticalScroll, can_focus=False):
         """Take away the turns from where so many were answered."""
         away = [v for v in self.views if v.record.before >= answered]
         if away:
+            self.views = [v for v in self.views if v not in away]
             await self.remove_children(away)
         while self._older and self._older[-1].before >= answered:
             self._older.pop()
@@ -97,9 +95,10 @@ class History(VerticalScroll, can_focus=False):
         back, self._older = self._older[-SHOWN:], self._older[:-SHOWN]
         for record in back:
             record.events = record.again()
-        views = self.views
-        new = [TurnView(record) for record in back]
-        await self.mount_all(new, before=views[0] if views else None)
+        first = self.views[0] if self.views else None
+        new = _views(back)
+        self.views = new + self.views
+        await self.mount_all(new, before=first)
         await self._say_earlier()
 
     def step(self, view: TurnView, step: int) -> bool:
@@ -122,8 +121,14 @@ class History(VerticalScroll, can_focus=False):
                 self.call_after_refresh(view.focus)
 
     async def _say_earlier(self) -> None:
-        self.query_one("#welcome").display = not self.views
+        self.query_one(".welcome").display = not self.views
         await self.remove_children(Earlier)
         if self._older:
             line = f"↑ {len(self._older)} earlier turns"
             await self.mount(Earlier(Content(line), id="earlier"), before=0)
+
+
+def _views(records: list[Record]) -> list[TurnView]:
+    from oss_plugins.tui.turns import TurnView
+
+    return [TurnView(record) for record in records]

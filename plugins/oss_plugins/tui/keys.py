@@ -43,10 +43,10 @@ KEYS: dict[str, Key] = {
     "inspector": Key(
         "anywhere", "ctrl+t", "inspector", "show or hide what the turn did", "Inspect"
     ),
-    "profile": Key("anywhere", "f2", "profile", "another profile", "Profile"),
-    "persona": Key("anywhere", "f3", "persona", "another persona"),
-    "model": Key("anywhere", "f4", "model", "another model"),
-    "adapter": Key("anywhere", "f5", "adapter", "another adapter"),
+    "profile": Key("anywhere", "f2", "pick('profile')", "another profile", "Profile"),
+    "persona": Key("anywhere", "f3", "pick('persona')", "another persona"),
+    "model": Key("anywhere", "f4", "pick('model')", "another model"),
+    "adapter": Key("anywhere", "f5", "pick('adapter')", "another adapter"),
     "compare": Key("anywhere", "ctrl+g", "compare", "one prompt, two profiles"),
     "attach": Key("anywhere", "ctrl+o", "attach", "attach a file to the next prompt"),
     "retry": Key("anywhere", "ctrl+r", "retry", "answer the last prompt again"),

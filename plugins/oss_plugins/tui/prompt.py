@@ -8,7 +8,6 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from oss.paths import data_dir
-from oss.turn.commands import COMMANDS
 from oss_plugins.tui.keys import actions, bindings
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ class Prompt(TextArea):
         super().__init__(
             soft_wrap=True,
             show_line_numbers=False,
-            compact=True,
             highlight_cursor_line=False,
             placeholder=placeholder,
         )
@@ -83,6 +81,8 @@ class Prompt(TextArea):
 
     def action_complete(self) -> None:
         """Complete a command, or go to the next widget."""
+        from oss.turn.commands import COMMANDS
+
         text = self.text
         if not text.startswith("/") or " " in text:
             self.screen.focus_next()

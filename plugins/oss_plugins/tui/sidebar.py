@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -13,18 +14,20 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from oss.contracts.errors import OssError
-from oss.turn.untrusted import printable
 from oss_plugins.tui.keys import bindings
 
 if TYPE_CHECKING:
     from textual import events
-    from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from oss.store import Conversation, Hit, Store
 
 LISTED = 500
 """Conversations in the list; older ones are found by the search."""
+
+
+TYPING_S = 0.06
+"""A search waits so long for the next key."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ class ConversationList(OptionList):
 
 
 class Sidebar(Vertical):
-    """Search and list."""
+    """Search and list.
+
+    :ivar store: to read from, by nothing else.
+    """
 
     class Opened(Message):
         """A conversation is to be gone on with."""
@@ -88,31 +94,42 @@ class Sidebar(Vertical):
         self.current: int | None = None
         self._rows: list[Row] = []
 
-    def compose(self) -> ComposeResult:
-        yield Input(placeholder="search", compact=True)
-        yield ConversationList(markup=False)
+    async def fill(self) -> None:
+        """Put search and list here: the first picture does without."""
+        await self.mount(Input(placeholder="search", compact=True), ConversationList(markup=False))
 
     @property
     def shown(self) -> ConversationList:
         """The list."""
         return self.query_one(ConversationList)
 
-    def reload(self, current: int | None) -> None:
-        """Read the store again.
+    def search(self) -> None:
+        """The focus to the search."""
+        self.query_one(Input).focus()
+
+    def reload(self, current: int | None, after_s: float = 0) -> None:
+        """Read the store again, in a thread.
 
         :param current: the conversation that is open.
+        :param after_s: wait so long for another call, which takes the place of this one.
         """
         self.current = current
+        self.run_worker(self._load(after_s), group="list", exclusive=True)
+
+    async def _load(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         if self.store is None:
             return
         query = self.query_one(Input).value.strip()
         try:
             if query:
-                self._fill([_hit(hit) for hit in self.store.search(query)], "nothing found")
+                hits = await asyncio.to_thread(self.store.search, query)
+                self._fill([_hit(hit) for hit in hits], "nothing found")
             else:
+                found = await asyncio.to_thread(self.store.conversations, LISTED)
                 now = time.time()
-                found = self.store.conversations(LISTED)
-                self._fill([_listed(c, now, c.id == current) for c in found], "nothing said yet")
+                rows = [_listed(one, now, one.id == self.current) for one in found]
+                self._fill(rows, "nothing said yet")
         except OssError as error:
             self.post_message(self.Trouble(error))
 
@@ -130,7 +147,7 @@ class Sidebar(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search as one types."""
         event.stop()
-        self.reload(self.current)
+        self.reload(self.current, TYPING_S if event.value else 0)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go to the results."""
@@ -159,6 +176,8 @@ class Sidebar(Vertical):
 
 
 def _listed(conversation: Conversation, now: float, current: bool) -> tuple[Row, Content]:
+    from oss.turn.untrusted import printable
+
     row = Row(conversation.id, conversation.title)
     mark = "› " if current else "  "
     facts = f"  {_ago(now - conversation.updated)} · {conversation.turns} turns"
@@ -167,6 +186,8 @@ def _listed(conversation: Conversation, now: float, current: bool) -> tuple[Row,
 
 
 def _hit(hit: Hit) -> tuple[Row, Content]:
+    from oss.turn.untrusted import printable
+
     row = Row(hit.conversation_id, hit.title, hit.turn_id)
     parts: list[Content | str | tuple[str, str]] = [f"  {printable(hit.title)}"]
     if hit.turn_id is not None:

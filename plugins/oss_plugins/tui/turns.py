@@ -114,6 +114,14 @@ class TurnView(Vertical, can_focus=True):
                     if shown := self._tools.get(call.id):
                         shown.update(_tool_content(call.name, call.arguments, result, failed))
 
+    async def finish(self) -> None:
+        """The last of it, and how it ended."""
+        state = self.record.state
+        await self.drain()
+        if state != "running":
+            self.record.state = state
+        self.settle()
+
     def settle(self) -> None:
         """Show how the turn stands."""
         record = self.record
@@ -134,10 +142,10 @@ class TurnView(Vertical, can_focus=True):
             from oss_plugins.tui.answer import Answer
 
             self._end_thought()
-            text = text.lstrip("\n")
-            self._answer = Answer("", lambda: len(self.record.passages))
+            self._answer = Answer(text.lstrip("\n"), lambda: len(self.record.passages))
             await self.body.mount(self._answer)
-        await self._answer.grow(text)
+        else:
+            self._answer.grow(text)
 
     async def _reason(self, text: str) -> None:
         if self._thought is None or self._fold is None:
@@ -161,6 +169,20 @@ class TurnView(Vertical, can_focus=True):
         line = Static(Content(f"{marks[kind]} {printable(text)}"), classes=f"aside {kind}")
         await self.body.mount(line)
         return line
+
+    def on_answer_link_clicked(self, event: Answer.LinkClicked) -> None:
+        """A citation opens its passage; another link is copied, never followed by itself."""
+        from oss_plugins.tui.dialogs import ShowText
+        from oss_plugins.tui.markdown import CITATION
+
+        event.stop()
+        if event.href.startswith(CITATION):
+            number = int(event.href.removeprefix(CITATION))
+            passage = self.record.passages[number - 1]
+            self.app.push_screen(ShowText(f"[{number}] {passage.source}", passage.text))
+        else:
+            self.app.copy_to_clipboard(event.href)
+            self.app.notify(printable(event.href), title="copied", markup=False)
 
     # What a person may do with a turn; the screen does it.
 

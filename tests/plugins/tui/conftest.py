@@ -103,7 +103,7 @@ class Rig:
         async with app.run_test(size=size) as pilot:
             driver = Driver(app, pilot)
             if start.get("model", "fake:one"):
-                await driver.until(lambda: driver.screen._open.is_set())
+                await driver.until(lambda: driver.screen.opened.is_set())
             yield driver
             await driver.screen.close()
 

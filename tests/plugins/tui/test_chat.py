@@ -267,7 +267,7 @@ async def test_commands_of_the_chat(rig: Any, oss_home: OssHome) -> None:
         assert d.screen.prompt.text == "/file "
         await d.type("данные.txt")
         await d.press("enter")
-        await d.shows("with the next prompt: данные.txt", "+1 files")
+        await d.shows("with the next prompt: данные.txt", "+1 file")
         await d.say("что там")
         assert "тайна 42" in rig.backend.engines[0].requests[-1].messages[-1].content
         await d.say("/undo")

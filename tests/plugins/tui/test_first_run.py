@@ -65,7 +65,7 @@ async def test_a_model_is_fetched_and_the_chat_goes_on(rig: Any, monkeypatch: An
         await d.shows("✗ the network is gone", "→ try again")
         await d.press("enter")
         await d.shows("of 100 MB")
-        await d.until(lambda: d.screen._open.is_set())
+        await d.until(lambda: d.screen.opened.is_set())
         await d.say("привет")
         await d.until(lambda: d.screen.turns.last.record.answer)
 

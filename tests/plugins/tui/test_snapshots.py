@@ -42,7 +42,7 @@ def ready(*keys: str) -> Any:
         screen: Any = pilot.app.screen
         for _ in range(500):
             await pilot.pause(0.02)
-            if screen._open.is_set() and not screen.app.workers._workers:
+            if screen.opened.is_set() and not screen.app.workers._workers:
                 break
         for key in keys:
             await pilot.press(key)
