@@ -14,6 +14,8 @@ from oss.contracts.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from oss.contracts.model import LocalModel
+
 
 def locate(text: str, name: str | None = None, scale: float = 1.0) -> AdapterRef:
     """The adapter of a name, a GGUF file or a folder.
@@ -34,6 +36,19 @@ def locate(text: str, name: str | None = None, scale: float = 1.0) -> AdapterRef
         f"there is no adapter '{text}'",
         hint=f"{hint}; `oss train` makes one, and a GGUF LoRA file or a PEFT folder will do",
     )
+
+
+def check_for(ref: AdapterRef, model: LocalModel) -> None:
+    """Refuse an adapter whose card says that it was made for a model of other sizes.
+
+    :raises ModelError: it was, or the card is damaged.
+    """
+    if model.path is None or not (ref.path / CARD).is_file():
+        return  # a server's model, or an adapter from elsewhere: the engine finds out
+    from oss.adapters.card import read_card
+    from oss.adapters.fit import check_sizes
+
+    check_sizes(ref.name, read_card(ref.path).base, model)
 
 
 def shown_to(ref: AdapterRef, formats: Sequence[str]) -> AdapterRef:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import glob
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oss.adapters.card import CARD, GGUF, Card, read_card, write_card
+from oss.adapters.room import full_disk
 from oss.contracts.errors import ModelError, StorageError, UsageError
 from oss.paths import data_dir
 
@@ -108,6 +110,8 @@ def staged(name: str, *, replace: bool = False) -> Iterator[tuple[Path, Callable
         )
     try:
         adapters_dir().mkdir(parents=True, exist_ok=True)
+        for left in adapters_dir().glob(f".{glob.escape(name)}.????????"):
+            shutil.rmtree(left, ignore_errors=True)  # by a process that was killed
         staging = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=adapters_dir()))
     except OSError as error:
         raise StorageError(f"{adapters_dir()} cannot be written: {error.strerror}") from error
@@ -128,6 +132,10 @@ def staged(name: str, *, replace: bool = False) -> Iterator[tuple[Path, Callable
 
     try:
         yield staging, finish
+    except (OSError, RuntimeError) as error:
+        if full := full_disk(error, adapters_dir(), "make room; nothing was changed"):
+            raise full from error
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

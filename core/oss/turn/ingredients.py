@@ -110,7 +110,7 @@ def gather(
         persona=persona.name or None,
         sampling=merge_sampling(profile.sampling, persona.sampling),
         effort=profile.reasoning.effort or persona.effort,
-        adapters=_adapters(profile, adapters, backend.formats),
+        adapters=_adapters(profile, adapters, backend.formats, choice.model),
         tools=tuple(plugins.load("tools", name)() for name in profile.tools.allow),
         collections=persona.collections,
     )
@@ -140,15 +140,17 @@ def parse_adapter(text: str) -> AdapterRef:
 
 
 def _adapters(
-    profile: Profile, given: Sequence[AdapterRef], formats: Sequence[Format]
+    profile: Profile, given: Sequence[AdapterRef], formats: Sequence[Format], model: LocalModel
 ) -> tuple[AdapterRef, ...]:
     """Those of the profile and those given, in the form that the backend opens."""
     if not profile.adapter and not given:
         return ()
-    from oss.adapters import locate, shown_to
+    from oss.adapters import check_for, locate, shown_to
 
     refs = [locate(table.path, table.name, table.scale) for table in profile.adapter]
     by_name = {ref.name: ref for ref in (*refs, *given)}
+    for ref in by_name.values():
+        check_for(ref, model)
     return tuple(shown_to(ref, formats) for ref in by_name.values())
 
 

@@ -17,16 +17,20 @@ def load_config(base: Path) -> PretrainedConfig:
 
     :raises ModelError: the folder is no model.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, logging
 
     if not (base / "config.json").is_file():
         raise ModelError(
             f"{base} is no model in the Hugging Face form", hint="`oss model convert` makes one"
         )
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # what matters of its remarks is checked with the tokenizer
     try:
         return AutoConfig.from_pretrained(base, local_files_only=True)
     except (ValueError, KeyError) as error:
         raise ModelError(f"{base / 'config.json'}: {str(error).splitlines()[0]}") from error
+    finally:
+        logging.set_verbosity(level)
 
 
 def load_tokenizer(base: Path, config: PretrainedConfig) -> PreTrainedTokenizerBase:

@@ -11,8 +11,11 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
+from oss.adapters.room import full_disk
 from oss.contracts.adapter import Trained, TrainNotice
-from oss.contracts.errors import ModelError, StorageError, UsageError
+from oss.contracts.errors import ModelError, UsageError
 from oss_plugins.peft_training.checkpoints import (
     clear_checkpoints,
     digest_of,
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     Build = Callable[[TrainSettings], Trainer]
 
 _NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory", "bad_alloc")
-_NO_ROOM = ("No space left on device", "os error 28")
 
 
 def run(
@@ -72,8 +74,10 @@ def run(
             if trainer.is_world_process_zero():
                 clear_checkpoints(job.work)
             return done
-        except (RuntimeError, MemoryError, OSError) as error:
-            _raise_full_disk(error, job)
+        except (RuntimeError, MemoryError, OSError, SafetensorError) as error:
+            hint = "make room and go on with `--resume`: the last whole checkpoint is kept"
+            if full := full_disk(error, job.work, hint):
+                raise full from error
             if not _is_out_of_memory(error):
                 raise
             del trainer
@@ -172,14 +176,6 @@ def versions() -> dict[str, str]:
 
 def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(word in str(error) for word in _NO_MEMORY)
-
-
-def _raise_full_disk(error: BaseException, job: TrainJob) -> None:
-    if any(word in str(error) for word in _NO_ROOM):
-        raise StorageError(
-            f"the disk with {job.work} is full",
-            hint="make room and go on with `--resume`: the last whole checkpoint is kept",
-        ) from error
 
 
 def _smaller(settings: TrainSettings) -> TrainSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,9 +22,10 @@ from oss.adapters.card import CARD, GGUF, damage
 from oss.adapters.compare import correlation, differences
 from oss.adapters.registry import adapters_dir, training_dir
 from oss.contracts.adapter import AdapterRef
-from oss.contracts.errors import ConfigError, ModelError, UsageError
+from oss.contracts.errors import ConfigError, ModelError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from oss.testing.program import OssHome
@@ -145,3 +147,57 @@ def test_correlation() -> None:
     assert correlation([(a, -b) for a, b in line]) == pytest.approx(-1)
     assert correlation([(1.0, b) for _, b in line]) == 0
     assert correlation(line[:2]) == 0
+
+
+def test_what_a_killed_process_left_goes_with_the_next(oss_home: OssHome) -> None:
+    make("mine.2")
+    left = adapters_dir() / ".mine.abcd1234"
+    other = adapters_dir() / ".mine.2.abcd1234"
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "half").write_bytes(b"x")
+    make("mine")
+    assert not left.exists()
+    assert other.exists()
+    assert [adapter.name for adapter in list_adapters()] == ["mine", "mine.2"]
+
+
+@pytest.fixture
+def small_disk(oss_home: OssHome) -> Iterator[Path]:
+    """The adapters' folder on a disk of 200 KB, where this machine lets one be made."""
+    adapters_dir().mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(adapters_dir())]
+    try:
+        made = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        made = False
+    if not made:
+        pytest.skip("no small disk can be made here")
+    yield adapters_dir()
+    subprocess.run(["umount", str(adapters_dir())], check=True)
+
+
+def fill(size: int, fault: Exception | None = None) -> None:
+    with staged("mine", replace=True) as (folder, finish):
+        (folder / "adapter_model.safetensors").write_bytes(b"x" * size)
+        if fault is not None:
+            raise fault
+        finish(Card(name="mine", method="lora", base=BaseCard(name="starter")))
+
+
+def test_a_full_disk_leaves_what_was_there(small_disk: Path) -> None:
+    make("mine")
+    with pytest.raises(StorageError, match="is full"):
+        fill(500_000)
+    assert [adapter.name for adapter in list_adapters()] == ["mine"]
+    assert not damage(find_adapter("mine").folder, find_adapter("mine").card)
+
+
+def test_a_library_that_does_not_name_the_full_disk(small_disk: Path) -> None:
+    with pytest.raises(StorageError):
+        fill(180 << 10, RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos"))
+
+
+def test_another_fault_is_not_put_down_to_the_disk(oss_home: OssHome) -> None:
+    with pytest.raises(RuntimeError, match="unexpected pos"), staged("mine"):
+        raise RuntimeError("unexpected pos 64 vs 0")
