@@ -53,7 +53,7 @@ def test_the_page_said_how(home: Path) -> None:
     log = (home / "log").read_text("utf-8")
     assert "profile 'mine' uses it now" in log
     assert "step 40/40" in log
-    assert is_captain(log.splitlines()[-1])
+    assert any(map(is_captain, log.splitlines()[-4:])), log
 
 
 def hf_folder(home: Path) -> Path:
