@@ -90,3 +90,17 @@ def test_early_stopping_looks_and_saves_at_the_same_steps() -> None:
     assert settings.evaluate_every == settings.save_every > 0
     with pytest.raises(ConfigError, match="patience"):
         recipe({"patience": 2, "evaluate_every": 0})
+
+
+def test_a_teacher_gives_probabilities_and_needs_to_be_named() -> None:
+    made = recipe({"teacher": "big"})
+    assert made.objective == "distill"
+    assert made.settings.beta == 0.5
+    assert "2306.13649" in made.sources["beta"]
+    assert recipe({"teacher": "big"}, rows=[Text("x", AT)]).objective == "distill"
+    with pytest.raises(ConfigError, match=r"train\.teacher"):
+        recipe({"objective": "distill"})
+    with pytest.raises(ConfigError, match=r"train\.teacher"):
+        recipe({"objective": "chat", "teacher": "big"})
+    with pytest.raises(ConfigError, match=r"train\.teacher"):
+        recipe({"teacher": "big"}, rows=[PAIR])

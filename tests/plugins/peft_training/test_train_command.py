@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -208,3 +209,49 @@ def test_two_processes_learn_the_same_as_one(oss_cli: OssCli, mine: Path) -> Non
     uneven = oss_cli.run(*known, "three", "--set", "train.batch=3", "--launch", "2")
     assert uneven.code != 0
     assert "cannot be shared" in uneven.stderr
+
+
+def test_a_profile_teaches_another(oss_cli: OssCli, mine: Path, llama: Path) -> None:
+    oss_cli.run("train", "--profile", "mine", "--set", "train.steps=12").ok()
+    student = mine.with_name("ученик.toml")
+    student.write_text(PROFILE.format(model=llama, steps=12) + 'teacher = "mine"\n', "utf-8")
+    plan = oss_cli.run("train", "-p", "ученик", "--plan").ok().stdout
+    assert "objective distill" in plan
+    done = oss_cli.run("train", "-p", "ученик").ok()
+    before, after = re.findall(r"held-out examples: ([\d.]+) before, ([\d.]+) after", done.stderr)[
+        0
+    ]
+    assert float(after) < float(before)
+    mine.write_text(mine.read_text("utf-8") + "scale = 0.5\n", "utf-8")
+    refused = oss_cli.run("train", "-p", "ученик", "--replace")
+    assert refused.code == 5
+    assert "scale 1" in refused.stderr
+
+
+def test_configurations_of_several_gpus_are_written_and_named(oss_cli: OssCli, mine: Path) -> None:
+    known = ("train", "-p", "mine", "--set")
+    shown = oss_cli.run(*known, "train.parallel=fsdp2", "--launch", "0").ok()
+    file = oss_cli.home.data / "training" / "mine" / "accelerate.yaml"
+    assert f"--config_file {file}" in shown.stdout
+    assert "fsdp_version: 2" in file.read_text("utf-8")
+    here = oss_cli.run(*known, "train.parallel=deepspeed", "--launch", "4")
+    assert here.code == 5
+    assert "GPU" in here.stderr
+    assert (file.parent / "deepspeed.json").is_file()
+    whole = oss_cli.run(*known, "train.parallel=fsdp2", "--set", "train.method=pissa", "--launch=0")
+    assert whole.code == 5
+
+
+def test_faults_of_the_data_stop_it_with_their_lines(oss_cli: OssCli, mine: Path) -> None:
+    good = '{"prompt": "a", "completion": "b"}\n'
+    (oss_cli.home.cwd / "s.jsonl").write_text(good + '{"prompt": "k", "completion": ""}\n', "utf-8")
+    (oss_cli.home.cwd / "h.jsonl").write_text('{"prompt": "A ", "completion": "c"}\n', "utf-8")
+    (oss_cli.home.cwd / "g.jsonl").write_text(good, "utf-8")
+    empty = oss_cli.run("train", "-p", "mine", "-d", "s.jsonl", "--plan")
+    assert empty.code == 2
+    assert "s.jsonl:2" in empty.stderr
+    held_out = f"train.held_out=['{oss_cli.home.cwd}/h.jsonl']"
+    leak = oss_cli.run("train", "-p", "mine", "-d", "g.jsonl", "--set", held_out, "--plan")
+    assert leak.code == 2
+    assert "g.jsonl:1" in leak.stderr
+    assert "held-out" in leak.stderr
