@@ -36,6 +36,9 @@ if TYPE_CHECKING:
         VectorStore,
     )
 
+DIGITS = 5
+"""What differs behind this decimal is equally near: stores add in different orders."""
+
 Answer = TypeVar("Answer")
 Mode = Literal["hybrid", "dense", "bm25"]
 FusionName = Literal["rrf", "dbsf"]
@@ -318,7 +321,7 @@ class _Question:
                 hits = _search_words(collection, words, depth, self.where)
                 rankings.setdefault("", []).extend(_keyed(hits, number))
         ordered = {
-            name: sorted(hits, key=lambda hit: (-hit.score, hit.id))[:depth]
+            name: sorted(hits, key=lambda hit: (-round(hit.score, DIGITS), hit.id))[:depth]
             for name, hits in rankings.items()
         }
         if len(ordered) == 1:

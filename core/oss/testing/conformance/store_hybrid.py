@@ -24,7 +24,7 @@ from oss.contracts.retriever import Document
 from oss.contracts.store import CollectionSettings, Hit, StoreFeature
 from oss.retrieval.filters import holds, parse_filter
 from oss.retrieval.fusion import DENSE_WEIGHT, SPARSE_WEIGHT, dbsf, rrf
-from oss.retrieval.search import SearchOptions, StoreRetriever
+from oss.retrieval.search import DIGITS, SearchOptions, StoreRetriever
 from oss.retrieval.sparse import query_vector
 from oss.testing.fake_retrieval import FakeEmbedder, word_vector
 
@@ -80,7 +80,7 @@ def expected(
 
 
 def _best(hits: list[Hit]) -> list[Hit]:
-    return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:_DEPTH]
+    return sorted(hits, key=lambda hit: (-round(hit.score, DIGITS), hit.id))[:_DEPTH]
 
 
 def _cosine(a: list[float], b: list[float]) -> float:
@@ -138,7 +138,7 @@ class HybridConformance:
         fusion: FusionName,
         expression: str | None,
     ) -> None:
-        """As worked out from the texts; equal scores may change places."""
+        """As worked out from the texts, what is equally near by id."""
         where = parse_filter(expression) if expression else None
         retriever.options = SearchOptions(mode=mode, fusion=fusion, merge=False)
         with store.open("texts") as collection:
