@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tarfile
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from oss.contracts.errors import StorageError, UsageError
+from oss.contracts.store import StoreFeature
 from oss.retrieval.folders import CollectionFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from oss.contracts.store import Collection, Point, VectorStore
+    from oss.contracts.store import Collection, Hit, Point, VectorStore
 
 Layout = Literal["langchain", "haystack", "llamaindex"]
 _BATCH = 256
 _SAMPLES = 20
 _DEPTH = 10
+_NEAR = 1e-4
+_LEAST = 0.8
+"""Share of the first hits below which a copy is taken for wrong, and not for an index that is not
+exact.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,12 @@ def migrate(
                         f"'{new_name}' has {found.points} chunks of {total}: it was removed again",
                         hint="try again; see that nothing else writes to either",
                     )
+                if found.overlap < _LEAST:
+                    raise StorageError(
+                        f"searches in '{new_name}' give {found.overlap:.0%} of what they gave: "
+                        "it was removed again",
+                        hint="see that the store is one that this program knows, and not damaged",
+                    )
         except BaseException:
             if target.exists(new_name):
                 target.drop(new_name)
@@ -80,17 +94,28 @@ def migrate(
 
 
 def _overlap(old: Collection, new: Collection) -> float:
-    """Searches with vectors that are there, a few from the beginning of a scroll."""
+    """Searches with vectors that are there, and with words where both have them: a few from the
+    beginning of a scroll. A chunk that is not the same there counts as nothing found.
+    """
     shares = []
-    for number, point in enumerate(old.scroll(vectors=True)):
-        if number == _SAMPLES:
-            break
-        one, other = (
-            {hit.id for hit in collection.dense(point.dense or (), _DEPTH)}
-            for collection in (old, new)
-        )
-        shares.append(len(one & other) / max(len(one), 1))
+    words = StoreFeature.SPARSE in old.features & new.features
+    for point in islice(old.scroll(vectors=True), _SAMPLES):
+        copies = new.fetch([point.id])
+        same = [(c.text, dict(c.metadata)) for c in copies] == [(point.text, dict(point.metadata))]
+        shares.append(_share(*(c.dense(point.dense or (), _DEPTH) for c in (old, new))) * same)
+        if words and point.sparse:
+            shares.append(_share(*(c.sparse(point.sparse, _DEPTH) for c in (old, new))))
     return sum(shares) / len(shares) if shares else 1.0
+
+
+def _share(one: list[Hit], other: list[Hit]) -> float:
+    """How much of one search's result is in the other's; what is just as good as the last that
+    was found may stand in its place.
+    """
+    if not one:
+        return 1.0
+    ids, last = {hit.id for hit in one}, one[-1].score
+    return sum(h.id in ids or math.isclose(h.score, last, rel_tol=_NEAR) for h in other) / len(one)
 
 
 def export_rows(
