@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oss.retrieval.indexing.ignoring import (
+    GITIGNORE,
     Layer,
     ignored,
     layer_of,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from oss.retrieval.indexing.roots import Root, Rules
 
 _TYPE = 0o170000  # the bits that stat.S_IFMT keeps
+_REGULAR = stat.S_IFREG
 
 
 @dataclass
@@ -86,7 +88,7 @@ def reason(error: OSError) -> str:
 
 def _walk(root: Root, faults: dict[str, str]) -> dict[str, tuple[int, int]]:
     rules = root.rules
-    follow = rules.follow
+    follow, hidden = rules.follow, rules.hidden
     start: tuple[Layer, ...] = layers_above(root.path) if rules.gitignore else ()
     last = (patterns(root.path, rules.exclude),) if rules.exclude else ()
     only = patterns(root.path, [f"/{root.only}"]) if root.only else None
@@ -106,12 +108,12 @@ def _walk(root: Root, faults: dict[str, str]) -> dict[str, tuple[int, int]]:
         except OSError as error:
             faults[folder] = reason(error)
             continue
-        if rules.gitignore and (own := layer_of(folder)):
+        names = [entry.name for entry in entries]
+        if rules.gitignore and GITIGNORE in names and (own := layer_of(folder)):
             layers = (*layers, own)
         both = (*layers, *last)
-        for entry in entries:
-            name = entry.name
-            if name[0] == "." and (name == ".git" or not rules.hidden):
+        for name, entry in zip(names, entries, strict=True):
+            if name[0] == "." and (name == ".git" or not hidden):
                 continue
             try:
                 if entry.is_dir(follow_symlinks=follow):
@@ -124,6 +126,6 @@ def _walk(root: Root, faults: dict[str, str]) -> dict[str, tuple[int, int]]:
             except OSError as error:
                 faults[entry.path] = reason(error)
                 continue
-            if info.st_mode & _TYPE == stat.S_IFREG:
+            if info.st_mode & _TYPE == _REGULAR:
                 files[entry.path] = (info.st_size, info.st_mtime_ns)
     return files
