@@ -95,10 +95,12 @@ class Answer(Widget):
             self._add(block)
 
     def _add(self, block: Block) -> None:
+        strips = [strip for piece in block.pieces for strip in self._strips(piece)]
         if self._lines:
-            self._lines.append(Strip.blank(self._width, self.visual_style.rich_style))
-        for piece in block.pieces:
-            self._lines += self._strips(piece)
+            strips.insert(0, Strip.blank(self._width, self.visual_style.rich_style))
+        # Each knows its place, for the mouse: once, and not whenever it is painted.
+        at = len(self._lines)
+        self._lines += [strip.apply_offsets(0, at + y) for y, strip in enumerate(strips)]
 
     def _strips(self, piece: Piece) -> list[Strip]:
         left = piece.margin.first.cell_length
@@ -189,7 +191,7 @@ class Answer(Widget):
             style = self.screen.get_component_rich_style("screen--selection")
             before, chosen, after = strip.divide([start, end, strip.cell_length])
             strip = Strip.join([before, chosen.apply_style(style), after])
-        return strip.apply_offsets(0, y)
+        return strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The text that the mouse selected."""

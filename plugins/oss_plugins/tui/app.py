@@ -45,7 +45,7 @@ class OssApp(App[int]):
     """``oss tui``."""
 
     TITLE = "oss"
-    COMMANDS = App.COMMANDS | {lambda: _actions()}  # imported when it is opened
+    COMMANDS = {lambda: _actions()}  # noqa: RUF012  as Textual has it; imported when it is opened
     CSS_PATH = "tui.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  as Textual has it
 

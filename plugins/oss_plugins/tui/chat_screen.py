@@ -23,7 +23,7 @@ from oss_plugins.tui.history import History
 from oss_plugins.tui.keys import bindings
 from oss_plugins.tui.prompt import Prompt
 from oss_plugins.tui.sidebar import Sidebar
-from oss_plugins.tui.status import Status, Told
+from oss_plugins.tui.status import BUSY, Status, Told
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -150,18 +150,18 @@ class ChatScreen(Screen[None]):
         self.run_worker(work, group=group)
 
     async def _begin(self) -> None:
-        gc.freeze()  # what is here now stays: it need not be looked through in mid-answer
-        gc.enable()
+        if not gc.isenabled():  # the command line paused it
+            gc.freeze()  # what is here stays: it need not be looked through in mid-answer
+            gc.enable()
         self.app.stylesheet.read(Path(__file__).with_name("later.tcss"))
         await self.sidebar.fill()
         await self.query_one("#foot").mount(Footer(show_command_palette=True, compact=True))
         self.refresh_bindings()
         await self.query_one("#middle").mount(Told(id="told"), before=self.prompt)
         from oss_plugins.tui.inspector import Inspector
-
-        await self.query_one("#inspector").mount(Inspector())
         from oss_plugins.tui.opening import open_talk
 
+        await self.query_one("#inspector").mount(Inspector())
         await open_talk(self)
 
     async def close(self) -> None:
@@ -196,7 +196,7 @@ class ChatScreen(Screen[None]):
     async def on_prompt_sent(self, event: Prompt.Sent) -> None:
         """A command, or something to answer."""
         from oss_plugins.tui.answering import say
-        from oss_plugins.tui.turn_actions import BUSY, take_back
+        from oss_plugins.tui.turn_actions import take_back
 
         self.tell("")
         if self.busy:
@@ -236,6 +236,8 @@ class ChatScreen(Screen[None]):
         await event.view.finish()
         self.turns.prune()
         self.show_status()
+        if self.query_one(Told).line == BUSY:
+            self.tell("")
         if self.talk_if_open is not None and self.talk_if_open.ready:
             self.sidebar.reload(self.talk.chat.conversation_id)
         await self.inspect(event.view.record)
@@ -261,7 +263,6 @@ class ChatScreen(Screen[None]):
     def on_sidebar_opened(self, event: Sidebar.Opened) -> None:
         """Go on with it."""
         from oss_plugins.tui.conversations import go_to
-        from oss_plugins.tui.turn_actions import BUSY
 
         if self.busy:
             self.tell(BUSY)
@@ -292,7 +293,7 @@ class ChatScreen(Screen[None]):
 
     def action_retry(self) -> None:
         """Answer the last prompt again."""
-        from oss_plugins.tui.turn_actions import BUSY, again
+        from oss_plugins.tui.turn_actions import again
 
         if self.busy:
             self.tell(BUSY)
@@ -342,14 +343,6 @@ class ChatScreen(Screen[None]):
         from oss_plugins.tui.help import help_content
 
         self.app.push_screen(ShowText("Help", help_content(self.start.keys)))
-
-    def action_theme(self) -> None:
-        """Light or dark."""
-        self.app.action_theme()  # type: ignore[attr-defined]
-
-    async def action_leave(self) -> None:
-        """End."""
-        await self.app.action_quit()
 
     def action_pick(self, kind: str) -> None:
         """Another profile, persona, model or adapter."""

@@ -10,7 +10,7 @@ from oss.turn.commands import run_command
 from oss_plugins.tui.answering import say
 from oss_plugins.tui.choosing import choices_of
 from oss_plugins.tui.dialogs import AskText, Pick, ShowText
-from oss_plugins.tui.turn_actions import BUSY
+from oss_plugins.tui.status import BUSY
 
 if TYPE_CHECKING:
     from oss_plugins.tui.chat_screen import ChatScreen

@@ -44,7 +44,7 @@ class Feed:
         return list(_joined(waiting))
 
     def painted(self, took_s: float) -> None:
-        """Say how long it took to bring the last ones to the screen."""
+        """Say how long the processor took to bring the last ones to the screen."""
         rest = min(max(SHORTEST_S, took_s * SHARE), LONGEST_S)
         self._not_before = time.monotonic() + rest
 

@@ -81,8 +81,11 @@ class Inspector(VerticalScroll, can_focus=False):
 
         :param scales: in place of those that the adapters were opened with.
         """
-        sliders = [Slider(a.name, scales.get(a.name, a.scale)) for a in made.adapters]
-        await self._section("adapters", "Adapters", sliders)
+        wanted = [(a.name, scales.get(a.name, a.scale)) for a in made.adapters]
+        if wanted != [(slider.label, slider.value) for slider in self.query(Slider)]:
+            sliders = [Slider(name, scale) for name, scale in wanted]
+            await self._section("adapters", "Adapters", sliders)
+        self.query_one("#about-adapters").display = bool(wanted)
         system = made.opening[0].content if made.opening else ""
         await self._section("persona", _persona_title(made), [_persona(system)] if system else [])
         await self._section(
@@ -169,7 +172,7 @@ def _profile(resolved: ResolvedProfile, *, everything: bool) -> Content:
     parts: list[str | tuple[str, str]] = []
     for key, value in flatten(resolved.profile):
         origin = resolved.origins[dotted(key)]
-        if origin == DEFAULT and not everything:
+        if not everything and (origin == DEFAULT or key == ("description",)):
             continue
         empty = value is None or value in ((), {})
         shown = "-" if empty else json.dumps(value, ensure_ascii=False)

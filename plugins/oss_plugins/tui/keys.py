@@ -24,7 +24,7 @@ PLACES: dict[Place, str] = {
 class Key:
     """An action and its default keys.
 
-    :param action: the name of the method ``action_...``.
+    :param action: the name of the method ``action_...``, of the application behind ``app.``.
     :param footer: what the footer calls it, if it is shown there.
     """
 
@@ -50,8 +50,8 @@ KEYS: dict[str, Key] = {
     "compare": Key("anywhere", "ctrl+g", "compare", "one prompt, two profiles"),
     "attach": Key("anywhere", "ctrl+o", "attach", "attach a file to the next prompt"),
     "retry": Key("anywhere", "ctrl+r", "retry", "answer the last prompt again"),
-    "theme": Key("anywhere", "f10", "theme", "light or dark"),
-    "quit": Key("anywhere", "ctrl+q", "leave", "leave", "Quit"),
+    "theme": Key("anywhere", "f10", "app.theme", "light or dark"),
+    "quit": Key("anywhere", "ctrl+q", "app.quit", "leave", "Quit"),
     "stop": Key("anywhere", "escape", "stop", "stop the answer; back to the prompt"),
     "send": Key("prompt", "enter", "send", "send"),
     "newline": Key("prompt", "ctrl+j,shift+enter,alt+enter", "newline", "a new line"),

@@ -40,6 +40,9 @@ async def open_talk(screen: ChatScreen) -> None:
         screen.refused(error)
     screen.talk_if_open = Talk(plugins, store, keep=start.keep)
     await choose(screen, start.choices, conversation)
+    from oss_plugins.tui.markdown import read
+
+    await asyncio.to_thread(read, "```python\nx\n```", 0)  # a first parser and lexer are slow
     for line in warnings:
         screen.refused(ConfigError(line))
 

@@ -30,7 +30,7 @@ class Actions(Provider):
         for name, text, run in self._all():
             score = matcher.match(f"{name} {text}")
             if score > 0:
-                yield Hit(score, matcher.highlight(f"{name}: {text}"), run, help=text)
+                yield Hit(score, matcher.highlight(f"{name}: {text}"), run)
 
     def _all(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
         screen = self.screen
@@ -39,6 +39,7 @@ class Actions(Provider):
                 keys = self.app.settings.keys.get(name, entry.keys)  # type: ignore[attr-defined]
                 run = partial(screen.run_action, entry.action)
                 yield name.replace("_", " "), f"{entry.text} ({keys})", run
+        yield "themes", "choose a theme, until the end", self.app.action_change_theme
         for name, command in COMMANDS.items():
             yield f"/{name}", command.summary, partial(self._write, name)
 

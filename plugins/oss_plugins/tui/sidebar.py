@@ -141,20 +141,21 @@ class Sidebar(Vertical):
             self.shown.add_option(Option(Content.styled(empty, "dim"), disabled=True))
             return
         self.shown.add_options([Option(content) for _, content in rows])
-        if before is not None:
-            self.shown.highlighted = min(before, len(rows) - 1)
+        if before is None:
+            found = [row.conversation_id for row in self._rows if row.turn_id is None]
+            before = found.index(self.current) if self.current in found else 0
+        self.shown.highlighted = min(before, len(rows) - 1)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search as one types."""
         event.stop()
+        self.shown.highlighted = None
         self.reload(self.current, TYPING_S if event.value else 0)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go to the results."""
         event.stop()
         self.shown.focus()
-        if self._rows:
-            self.shown.highlighted = 0
 
     def on_key(self, event: events.Key) -> None:
         """Down leads from the search to the list."""
@@ -180,7 +181,8 @@ def _listed(conversation: Conversation, now: float, current: bool) -> tuple[Row,
 
     row = Row(conversation.id, conversation.title)
     mark = "› " if current else "  "
-    facts = f"  {_ago(now - conversation.updated)} · {conversation.turns} turns"
+    turns = f"{conversation.turns} turn" + "s" * (conversation.turns != 1)
+    facts = f"  {_ago(now - conversation.updated)} · {turns}"
     title = printable(conversation.title)
     return row, Content.assemble((mark + title, "bold" if current else ""), "\n", (facts, "dim"))
 

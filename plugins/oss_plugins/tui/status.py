@@ -48,13 +48,22 @@ class Status(Static):
         self.update(Content.assemble(*parts))
 
 
+BUSY = "an answer is coming: Esc stops it"
+
+
 class Told(Static):
-    """Above the prompt: a remark, or an error with its hint; nothing, where there is neither."""
+    """Above the prompt: a remark, or an error with its hint; nothing, where there is neither.
+
+    :ivar line: the remark.
+    """
+
+    line = ""
 
     def tell(self, line: str) -> None:
         """A remark; an empty one takes the last away."""
         from oss.turn.untrusted import printable
 
+        self.line = line
         self.update(Content(printable(line)))
         self.set_class(False, "-error")
         self.set_class(bool(line), "-shown")
@@ -63,6 +72,7 @@ class Told(Static):
         """In place, in a line or two."""
         from oss.turn.untrusted import printable
 
+        self.line = ""
         hint = f"\n→ {printable(error.hint)}" if error.hint else ""
         self.update(Content(f"✗ {printable(error.message)}{hint}"))
         self.add_class("-error", "-shown")

@@ -9,13 +9,12 @@ from oss.contracts.errors import OssError
 from oss_plugins.tui.answering import say
 from oss_plugins.tui.dialogs import Item, Pick
 from oss_plugins.tui.markdown import code_blocks
+from oss_plugins.tui.status import BUSY
 
 if TYPE_CHECKING:
     from oss_plugins.tui.chat_screen import ChatScreen
     from oss_plugins.tui.records import Record
     from oss_plugins.tui.turns import TurnView
-
-BUSY = "an answer is coming: Esc stops it"
 
 
 async def act(screen: ChatScreen, view: TurnView, what: str) -> None:

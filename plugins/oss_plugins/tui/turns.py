@@ -85,13 +85,13 @@ class TurnView(Vertical, can_focus=True):
 
     async def drain(self) -> None:
         """Show what has come."""
-        begun = time.monotonic()
+        begun = time.thread_time()
         events = self.feed.take()
         for event in events:
             self.record.take(event)
         await self.show_events(events)
         # After the layout and the painting that follow, which are the larger part.
-        self.call_after_refresh(lambda: self.feed.painted(time.monotonic() - begun))
+        self.call_after_refresh(lambda: self.feed.painted(time.thread_time() - begun))
 
     async def show_events(self, events: list[Event]) -> None:
         """Put events on the screen, in order."""
@@ -105,7 +105,8 @@ class TurnView(Vertical, can_focus=True):
                     await self._line(message, "notice")
                 case PassagesFound(passages=passages, left_out=left_out):
                     more = f", {len(left_out)} more did not fit" if left_out else ""
-                    await self._line(f"{len(passages)} passages of your documents{more}", "found")
+                    count = f"{len(passages)} passage" + "s" * (len(passages) != 1)
+                    await self._line(f"{count} of your documents{more}", "found")
                 case ToolCalled(call=call):
                     self._answer = None
                     line = f"{clean(call.name)} {clean(call.arguments)}"

@@ -12,6 +12,7 @@ from oss.contracts.messages import ToolCall
 from oss.contracts.retriever import Passage
 from oss.store import Store
 from oss.testing.fakes import FakeAnswer, FakeTool
+from oss_plugins.tui.history import SHOWN
 
 if TYPE_CHECKING:
     from oss.testing.program import OssHome
@@ -201,7 +202,7 @@ async def test_passages_and_citations(rig: Any) -> None:
     sets = ('retriever.name="docs"', "retriever.rewrite=false")
     async with rig.running(size=(140, 40), sets=sets) as d:
         await d.say("что это")
-        await d.shows("1 passages of your documents", "[1] заметки.md", "0.750")
+        await d.shows("1 passage of your documents", "[1] заметки.md", "0.750")
         await d.until(lambda: "Замок [1]" in d.text)
         lines = d.text.splitlines()
         row = next(i for i, line in enumerate(lines) if "Замок [1]" in line)
@@ -284,6 +285,25 @@ async def test_nothing_is_kept_when_asked(rig: Any) -> None:
         await d.press("ctrl+r")
         await d.until(lambda: not d.screen.busy and len(d.screen.turns.views) == 2)
     assert kept() == []
+
+
+async def test_what_is_no_longer_shown_is_freed(rig: Any) -> None:
+    import gc
+
+    from oss_plugins.tui.answer import Answer
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(one, Answer) for one in gc.get_objects())
+
+    async with rig.running() as d:
+        for number in range(70):
+            await d.say(f"вопрос {number}")
+        # At most twice what is shown, however long it goes on.
+        assert len(d.screen.turns.views) <= alive() <= 2 * SHOWN + 2
+        older = d.screen.turns._older
+        assert all(record.events == [] for record in older)
+        assert len(older) + len(d.screen.turns.views) == 70
 
 
 async def test_long_conversations_stay_small(rig: Any) -> None:
