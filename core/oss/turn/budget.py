@@ -23,6 +23,9 @@ LEAST_ANSWER = 64
 DEFAULT_ANSWER = 1024
 """Tokens kept free for an answer whose length nobody limited."""
 
+TEMPLATE, MESSAGE = 512, 16
+"""Tokens that a chat template adds to a prompt, and to each message of it, at the most."""
+
 Exchanges = list[tuple["Message", ...]]
 """Parts of a conversation that begin with a user's message."""
 
@@ -39,7 +42,6 @@ class Fitted:
     """
 
     messages: tuple[Message, ...]
-    prompt_tokens: int
     passages: tuple[Passage, ...] = ()
     left_out: tuple[Passage, ...] = ()
     notices: tuple[str, ...] = ()
@@ -77,6 +79,17 @@ class Budget:
     async def _whole(self, messages: Sequence[Message]) -> int:
         return await self.count((*messages, *self.tail))
 
+    def _surely_fits(self, messages: Sequence[Message]) -> bool:
+        """Whether the prompt fits however it is cut into tokens: one has a byte at least. To
+        count takes an engine some milliseconds, and many while it answers others.
+        """
+        whole = (*messages, *self.tail)
+        if self.tools or any(message.tool_calls for message in whole):
+            return False  # templates show these in forms of their own
+        bytes_ = sum(_bytes(message.content + message.reasoning) for message in whole)
+        most = bytes_ + MESSAGE * len(whole) + TEMPLATE
+        return most + self.reserve <= self.context
+
     async def fit(
         self,
         opening: Sequence[Message],
@@ -97,9 +110,8 @@ class Budget:
         mark = new_mark()
         kept = tuple(passages)
         whole = (*opening, *history, self._with(user, kept, mark))
-        total = await self._whole(whole)
-        if total + self.reserve <= self.context:
-            return Fitted(whole, total, kept)
+        if self._surely_fits(whole) or await self._whole(whole) + self.reserve <= self.context:
+            return Fitted(whole, kept)
         alone = await self._whole((*opening, user))
         notices = []
         room = self.context - self.reserve
@@ -116,7 +128,7 @@ class Budget:
         user = self._with(user, kept, mark)
         total = await self._whole((*opening, *history, user))
         if total <= room:
-            return Fitted((*opening, *history, user), total, kept, left_out, tuple(notices))
+            return Fitted((*opening, *history, user), kept, left_out, tuple(notices))
         if overflow == "refuse":
             raise ContextOverflowError(
                 f"the conversation has {total} tokens, the context {self.context} "
@@ -130,14 +142,14 @@ class Budget:
                 messages = (*opening, *shortened, user)
                 total = await self._whole(messages)
                 if total <= room:
-                    return Fitted(messages, total, kept, left_out, tuple(notices))
+                    return Fitted(messages, kept, left_out, tuple(notices))
         first = await self._oldest_kept(opening, exchanges, user, room)
         messages = (*opening, *(m for exchange in exchanges[first:] for m in exchange), user)
         notices.append(
             f"the oldest {first} of {len(exchanges)} exchanges are left out: the conversation has "
             f"{total} tokens, the context {self.context}"
         )
-        return Fitted(messages, await self._whole(messages), kept, left_out, tuple(notices))
+        return Fitted(messages, kept, left_out, tuple(notices))
 
     async def fit_results(
         self, messages: Sequence[Message], first: int
@@ -203,6 +215,10 @@ class Budget:
         # engine's cache of it stays good.
         step = max(1, len(exchanges) // 8)
         return min(-(-low // step) * step, len(exchanges))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def answer_reserve(context: int, max_tokens: int | None) -> int:

@@ -54,6 +54,8 @@ class XllamaEngine(LlamaCppEngine):
         props: Json,
         info: EngineInfo,
         adapters: Sequence[AdapterRef],
+        *,
+        separate: bool = False,
     ) -> None:
         caps = props.get("chat_template_caps") or {}
         super().__init__(
@@ -65,6 +67,7 @@ class XllamaEngine(LlamaCppEngine):
         self._client = client
         self._streams: set[ThreadStream[Json]] = set()
         self._scales_seen: set[tuple[float, ...]] = set()
+        self._separate = separate
         self._thinks = knows_thinking(props.get("chat_template") or "")
 
     def forget_scales(self) -> None:
@@ -94,7 +97,7 @@ class XllamaEngine(LlamaCppEngine):
                 "slots": str(props["total_slots"]),
             },
         )
-        return cls(server, client, props, info, adapters)
+        return cls(server, client, props, info, adapters, separate=settings.contexts == "separate")
 
     async def _generate(
         self, request: ChatRequest, call: Mapping[str, Any] | None
@@ -150,11 +153,13 @@ class XllamaEngine(LlamaCppEngine):
         body["return_progress"] = True  # so that a long prompt can be stopped between batches
         # A prompt evaluated in parts differs in the last bits from one evaluated whole; who
         # gives a seed asks for the same answer again.
-        # llama.cpp finds cached prompts by their tokens alone: one evaluated under other scales of
-        # the adapters would be taken for the same.
+        # llama.cpp finds prompts that it has put aside by their tokens alone: one evaluated under
+        # other scales of the adapters would be taken for the same. A slot knows its scales; where
+        # slots have contexts of their own, nothing is put aside.
         scales = self._scales(request.adapter_scales)
         self._scales_seen.add(tuple(scales))
-        body["cache_prompt"] = request.sampling.seed is None and len(self._scales_seen) == 1
+        unmixed = self._separate or len(self._scales_seen) == 1
+        body["cache_prompt"] = request.sampling.seed is None and unmixed
         if call is not None:
             body["grammar"] = _call_or_text(call)
         if request.logprobs == 0:
@@ -225,7 +230,8 @@ def _params(
     params.cpuparams_batch.n_threads = settings.threads
     params.n_gpu_layers = settings.gpu_layers
     params.fit_params = settings.gpu_layers == -1 and bool(settings.cpu_moe_layers == 0)
-    params.cache_ram_mib = settings.prompt_cache
+    apart = bool(adapters) and settings.contexts == "separate"
+    params.cache_ram_mib = 0 if apart else settings.prompt_cache
     # Below this share of a prompt the slot that matches best is not taken up but left as it is,
     # and the prompt looked for among those kept in main memory. llama.cpp's own .1 gives the
     # slot of a conversation to the next one with the same persona, and looks for nothing.

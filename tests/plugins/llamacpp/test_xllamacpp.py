@@ -30,6 +30,7 @@ from .conftest import DEFAULTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from oss.contracts.adapter import AdapterRef
     from oss.contracts.model import LocalModel
 
 pytestmark = pytest.mark.real
@@ -86,6 +87,37 @@ def test_a_second_turn_evaluates_only_what_is_new(opened: Opened) -> None:
     assert other.usage.cached_tokens > 40, "the persona is shared"
     third = opened.ask((*asked, Message("assistant", first.content), Message("user", "A sea?")))
     assert third.usage.cached_tokens >= first.usage.prompt_tokens - 4, "the first is still there"
+
+
+def test_prompts_are_kept_for_requests_of_the_same_scales(
+    starter: LocalModel, adapter_files: dict[str, AdapterRef]
+) -> None:
+    """More prompts than slots, so that they lose theirs between two scales."""
+    options = {**OPTIONS, "slots": 1, "contexts": "separate"}
+    opened = Opened(LlamaCppBackend(), starter, (adapter_files["шум"],), options)
+    prompts = [
+        (Message("user", f"What is the capital of {name}? " * 8),) for name in ("France", "Italy")
+    ]
+
+    def first(prompt: tuple[Message, ...], scale: float, seed: int | None) -> float:
+        sampling = Sampling(temperature=0, max_tokens=1, seed=seed)
+        scales = {"шум": scale}
+        found = opened.ask(prompt, sampling, logprobs=0, adapter_scales=scales)
+        cached.append(found.usage.cached_tokens)
+        return found.logprobs[0].logprob
+
+    cached: list[int] = []
+    try:
+        pairs = [(prompt, scale) for prompt in prompts for scale in (0.0, 1.0, 0.5)]
+        evaluated = {pair: first(*pair, seed=1) for pair in pairs}
+        assert not any(cached)
+        for pair in pairs:
+            assert first(*pair, seed=None) == pytest.approx(evaluated[pair], abs=0.2)
+        first(*pairs[0], seed=None)
+        first(*pairs[0], seed=None)
+        assert cached[-1] > 0, "the same scale again"
+    finally:
+        opened.close()
 
 
 def test_several_run_at_once(opened: Opened) -> None:
