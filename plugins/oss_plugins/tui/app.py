@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from textual.command import Provider
+    from textual.driver import Driver
     from textual.screen import Screen
 
     from oss.plugins.manager import Plugins
@@ -56,6 +57,17 @@ class OssApp(App[int]):
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = settings.theme  # before the first picture, which is not painted twice
+
+    def get_driver_class(self) -> type[Driver]:
+        """One that can do without a terminal at the end."""
+        chosen = super().get_driver_class()
+        if sys.platform == "win32":
+            return chosen
+        from textual.drivers.linux_driver import LinuxDriver
+
+        from oss_plugins.tui.terminal import Terminal
+
+        return Terminal if chosen is LinuxDriver else chosen
 
     def get_default_screen(self) -> Screen[None]:
         """The chat."""

@@ -94,3 +94,19 @@ def test_a_terminal_that_is_closed_keeps_what_came(
     [turn] = oss_cli.run("log", "show", "--json").ok().json()["turns"]
     assert turn["state"] == "cancelled"
     assert len(turn["messages"][1]["content"].split()) > 20
+
+
+def test_a_terminal_that_is_gone(terminal: Any, oss_cli: OssCli) -> None:
+    oss_cli.use_fakes()
+    t = terminal("-m", "fake:one", "--backend", "fake")
+    t.until("Ask something")
+    t.child.send("привет\r")
+    t.until("tokens/s")
+    t.child.ptyproc.fileobj.close()
+    t.child.closed = t.child.ptyproc.closed = True
+    end = time.monotonic() + 60
+    while os.waitpid(t.child.pid, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < end, "it never ended"
+        time.sleep(0.05)
+    [turn] = oss_cli.run("log", "show", "--json").ok().json()["turns"]
+    assert turn["state"] == "done"
