@@ -324,7 +324,7 @@ class ChatScreen(Screen[None]):
         self.toggle_class("-side")
         self._one_at_a_time("-inspect")
         if self.has_class("-side"):
-            self.sidebar.shown.focus()
+            self.sidebar.enter()
         else:
             self.prompt.focus()
 
@@ -373,7 +373,8 @@ class ChatScreen(Screen[None]):
     def on_chat_screen_refused(self, event: Refused) -> None:
         """In place, in a line or two."""
         self.show_status()
-        self.query_one(Told).tell_error(event.error)
+        for told in self.query(Told):
+            told.tell_error(event.error)
 
     def tell(self, line: str) -> None:
         """A remark above the prompt; an empty one takes the last away."""

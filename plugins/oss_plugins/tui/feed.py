@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SHORTEST_S = 0.04
 """Between two paintings: 25 a second are smooth for text."""
-SHARE = 10
+SHARE = 14
 """A painting that takes a time is followed by this many times of rest: the engine may need the
 same processor, and a key that is pressed waits for no painting."""
 LONGEST_S = 0.5

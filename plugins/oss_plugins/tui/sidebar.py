@@ -104,8 +104,14 @@ class Sidebar(Vertical):
         return self.query_one(ConversationList)
 
     def search(self) -> None:
-        """The focus to the search."""
-        self.query_one(Input).focus()
+        """The focus to the search; nothing, before there is one."""
+        for search in self.query(Input):
+            search.focus()
+
+    def enter(self) -> None:
+        """The focus to the list; nothing, before there is one."""
+        for shown in self.query(ConversationList):
+            shown.focus()
 
     def reload(self, current: int | None, after_s: float = 0) -> None:
         """Read the store again, in a thread.
