@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from support.serving import serving
 
+if TYPE_CHECKING:
     from oss.testing.program import OssCli
 
 PROFILE = """
@@ -35,25 +33,6 @@ def cli(oss_cli: OssCli) -> OssCli:
     oss_cli.home.write("config/profiles/моё.toml", PROFILE)
     oss_cli.home.write("config/profiles/mine.toml", PROFILE)
     return oss_cli
-
-
-@contextmanager
-def serving(cli: OssCli, *flags: str) -> Iterator[tuple[Any, int]]:
-    process = cli.start("serve", "--port", "0", *flags)
-    assert process.stderr is not None
-    seen = []
-    try:
-        for raw in process.stderr:
-            seen.append(raw.decode())
-            if found := re.search(r":(\d+)/v1", seen[-1]):
-                break
-        else:
-            raise AssertionError("".join(seen))
-        yield process, int(found.group(1))
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def get(port: int, path: str, **headers: str) -> tuple[int, Any]:

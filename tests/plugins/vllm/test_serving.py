@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import threading
-from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.serving import serving
+
 for _module in ("httpx2", "tenacity", "uvicorn", "starlette", "prometheus_client"):
     pytest.importorskip(_module)
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator
-
     from oss.contracts.model import LocalModel
     from oss.testing.program import OssCli
 
@@ -31,12 +28,13 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc"),
 ]
 
+LONG = "Tell a story of a thousand words about the sea."
 PROFILE = """
     [model]
     name = {path}
     context = 1024
     [persona]
-    system = "Отвечай кратко."
+    system = "Ты рассказчик."
     [backend]
     name = "vllm"
     [backend.vllm]
@@ -46,30 +44,9 @@ PROFILE = """
 """
 
 
-@contextmanager
-def serving(cli: OssCli) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    process = cli.start("serve", "--port", "0", "-p", "mine")
-    assert process.stderr is not None
-    seen = []
-    try:
-        for raw in process.stderr:
-            seen.append(raw.decode())
-            if found := re.search(r":(\d+)/v1", seen[-1]):
-                break
-        else:
-            raise AssertionError("".join(seen))
-        yield process, int(found.group(1))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
 def post(port: int, **extra: Any) -> HTTPResponse:
     connection = HTTPConnection("127.0.0.1", port, timeout=300)
-    asked = {"model": "mine", "messages": [{"role": "user", "content": "Hello!"}], **extra}
+    asked = {"model": "mine", "messages": [{"role": "user", "content": LONG}], **extra}
     connection.request("POST", "/v1/chat/completions", json.dumps(asked))
     return connection.getresponse()
 
@@ -104,18 +81,16 @@ def test_a_killed_vllm_costs_the_running_answers_alone(
     oss_cli.home.write(
         "config/profiles/mine.toml", PROFILE.format(path=json.dumps(str(starter.path)))
     )
-    with serving(oss_cli) as (process, port):
+    with serving(oss_cli, "-p", "mine") as (process, port):
         first = post(port, max_tokens=4)
         assert first.status == 200, first.read()
         assert json.loads(first.read())["choices"][0]["message"]["content"]
-        streams = [post(port, max_tokens=800, stream=True, ignore_eos=True) for _ in range(2)]
+        streams = [post(port, max_tokens=800, stream=True) for _ in range(2)]
         for stream in streams:
             assert stream.status == 200
             stream.readline()
         whole: list[HTTPResponse] = []
-        asking = threading.Thread(
-            target=lambda: whole.append(post(port, max_tokens=800, ignore_eos=True))
-        )
+        asking = threading.Thread(target=lambda: whole.append(post(port, max_tokens=800)))
         asking.start()
         streams[0].readline()
         killed = vllm_processes(process.pid)
@@ -132,3 +107,5 @@ def test_a_killed_vllm_costs_the_running_answers_alone(
         assert after.status == 200, after.read()
         assert json.loads(after.read())["choices"][0]["message"]["content"]
         assert not set(killed) & set(vllm_processes(process.pid))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
