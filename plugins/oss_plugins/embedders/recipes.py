@@ -73,7 +73,7 @@ def _save_unigram(file: Any, path: Path) -> None:
 
 def _make_graph(weights: Any, shape: BertShape, target: Path, progress: Progress) -> None:
     """In 8 bits; in 7 where this processor's 8-bit products overflow; checked against float32."""
-    from oss_plugins.embedders.graph import build
+    from oss_plugins.embedders.graph import build, data_file
 
     reference = target / "reference.onnx"
     build(weights, shape, reference, bits=None)
@@ -88,6 +88,7 @@ def _make_graph(weights: Any, shape: BertShape, target: Path, progress: Progress
                 return
     finally:
         reference.unlink()
+        data_file(reference).unlink()
     raise ModelError(
         f"the 8-bit embedder differs from its original on this machine (cosine {worst:.3f})",
         hint="use another embedder, such as sentence-transformers",
