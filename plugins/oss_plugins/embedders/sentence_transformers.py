@@ -56,7 +56,9 @@ class SentenceTransformersEmbedder(Embedder):
                 f"sentence-transformers cannot load '{self._name}': {error}",
                 hint="give a folder with the model, or a name that the hub has",
             ) from error
-        self.dimension = model.get_sentence_embedding_dimension() or 0
+        # Renamed in version 6; the old name warns there.
+        asked = getattr(model, "get_embedding_dimension", None)
+        self.dimension = (asked or model.get_sentence_embedding_dimension)() or 0
         self.max_tokens = model.max_seq_length or 0
         return model
 
