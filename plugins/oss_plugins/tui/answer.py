@@ -58,6 +58,7 @@ class Answer(Widget):
         self._last: list[Block] = []
         self._width = 0
         self._lines: list[Strip] = []
+        self._faded = False  # drawn in colours of before
         self._settled = 0  # lines of the blocks before the last
         self._read()
 
@@ -170,17 +171,19 @@ class Answer(Widget):
         return len(self._lines)
 
     def _draw_all(self) -> None:
+        self._faded = False
         self._lines, self._settled = [], 0
         self._draw(len(self._blocks))
 
     def notify_style_update(self) -> None:
-        """Other colours: draw again."""
+        """Other colours: draw again, when they are all known."""
         super().notify_style_update()
-        if self._width:
-            self._draw_all()
+        self._faded = True
 
     def render_line(self, y: int) -> Strip:
         """A line, with what the mouse selected of it."""
+        if self._faded:
+            self._draw_all()
         if y >= len(self._lines):
             return Strip.blank(self.size.width, self.visual_style.rich_style)
         strip = self._lines[y]

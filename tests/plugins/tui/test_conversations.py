@@ -147,3 +147,21 @@ async def test_themes(rig: Any) -> None:
     async with rig.running() as d:
         await d.press("f10")
         assert d.app.theme == "oss-light"
+
+
+async def test_an_answer_follows_the_theme(rig: Any) -> None:
+    from oss_plugins.tui.answer import Answer
+
+    rig.backend.script.append("слово\n\n```python\nx = 1\n```")
+    async with rig.running() as d:
+        await d.say("раз")
+
+        def colours() -> set[str]:
+            answer = d.screen.query_one(Answer)
+            lines = [answer.render_line(y) for y in range(answer.size.height)]
+            return {str(part.style.bgcolor) for line in lines for part in line if part.style}
+
+        before = colours()
+        assert len(before) == 2  # of the text, and of the code
+        await d.press("f10")
+        await d.until(lambda: not colours() & before)
