@@ -61,8 +61,22 @@ class Slider(Widget, can_focus=True):
         self.refresh()
         self.post_message(self.Moved(self.label, self.value))
 
-    def on_click(self, event: events.Click) -> None:
-        """Where the mouse points."""
-        if event.y == 1:
-            width = max(self.size.width - 2, 1)
-            self.action_put(round(event.x / width * HIGHEST, 1))
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """To where the mouse points, and after it as long as it is held."""
+        self.capture_mouse()
+        self._follow(event)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """After it."""
+        if self.app.mouse_captured is self:
+            self._follow(event)
+
+    def on_mouse_up(self) -> None:
+        """It stays there."""
+        self.release_mouse()
+
+    def _follow(self, event: events.MouseEvent) -> None:
+        width = max(self.size.width - 2, 1)
+        value = min(max(round(event.x / width * HIGHEST, 1), 0.0), HIGHEST)
+        if value != self.value:
+            self.action_put(value)

@@ -226,6 +226,12 @@ async def test_adapter_sliders_change_the_next_request(rig: Any) -> None:
         await d.shows("Adapters", "style  1.0")
         from oss_plugins.tui.slider import Slider
 
+        width = d.screen.query_one(Slider).size.width
+        await d.pilot.mouse_down(Slider, offset=(width - 2, 1))
+        await d.shows("style  2.0")
+        await d.pilot.hover(Slider, offset=((width - 2) // 2, 1))
+        await d.pilot.mouse_up(Slider, offset=((width - 2) // 2, 1))
+        await d.shows("style  1.0")
         d.screen.query_one(Slider).focus()
         await d.press("left", "left")
         await d.shows("style  0.8")
