@@ -83,7 +83,7 @@ def test_indexes_are_used_and_what_comes_later_is_found(tmp_path: Path) -> None:
         )
         assert right >= 98
         collection.optimize()
-        assert len(table.list_versions()) == 1
+        assert len(table.list_versions()) <= 3  # the last steps of optimizing, no older ones
     with store.open("work") as collection:
         assert collection.fetch([make_point(1595).id])[0].text == make_point(1595).text
 

@@ -126,8 +126,11 @@ def test_errors_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with store.create("work", SETTINGS) as collection:
             collection.upsert([make_point(1)])
             (stored,) = server.classes.values()
+            wrong = replace(make_point(2), dense=[1.0])
+            with pytest.raises(StorageError, match="vector lengths differ"):
+                collection.upsert([wrong])
             with pytest.raises(StorageError, match="did not take a chunk"):
-                collection.upsert([replace(make_point(2), dense=[1.0])])
+                collection.upsert([make_point(1), wrong])
             assert list(stored.objects) == [make_point(1).id]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import chromadb
@@ -107,6 +108,7 @@ class ChromaCollection(Collection):
     def open(cls, folder: CollectionFolder) -> ChromaCollection:
         """Open the database."""
         settings = folder.read_settings()
+        _check(folder)
         with _faults(folder.name):
             client = _client(folder)
             try:
@@ -226,6 +228,16 @@ class ChromaCollection(Collection):
             finally:
                 self._client = None
                 self._folder.unlock()
+
+
+def _check(folder: CollectionFolder) -> None:
+    """See that the database can be read: of one that cannot, Chroma raises what says nothing."""
+    file = folder.path / "chroma" / "chroma.sqlite3"
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            database.execute("SELECT count(*) FROM collections").fetchone()
+    except sqlite3.Error as error:
+        raise _told(folder.name, error) from error
 
 
 def _client(folder: CollectionFolder) -> Any:

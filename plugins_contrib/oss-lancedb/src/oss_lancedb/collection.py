@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
+
+# Else listing indexes logs a warning about statistics that nobody here asks for.
+os.environ.setdefault("LANCE_INCLUDE_VECTOR_CENTROIDS", "false")
 
 import lancedb
 import msgspec

@@ -4,6 +4,7 @@ machine that uses it sees them.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from contextlib import contextmanager
@@ -121,6 +122,8 @@ class WeaviateStore(VectorStore):
 
         from oss_weaviate.faults import faults
 
+        # It logs whole objects where some of a batch fail; what failed is in the error.
+        logging.getLogger("weaviate-client").addHandler(logging.NullHandler())
         client = weaviate.WeaviateClient(
             connection_params=ConnectionParams.from_params(
                 http_host=self._host,
@@ -137,7 +140,11 @@ class WeaviateStore(VectorStore):
             skip_init_checks=True,  # they ask a package index for a newer client
         )
         with faults(self.url):
-            client.connect()
+            try:
+                client.connect()
+            except BaseException:
+                client.close()
+                raise
         return client
 
     def full_name(self, name: str) -> str:
