@@ -303,13 +303,13 @@ async def test_what_is_no_longer_shown_is_freed(rig: Any) -> None:
         return sum(isinstance(one, Answer) for one in gc.get_objects())
 
     async with rig.running() as d:
-        for number in range(70):
+        for number in range(45):
             await d.say(f"вопрос {number}")
         # At most twice what is shown, however long it goes on.
         assert len(d.screen.turns.views) <= alive() <= 2 * SHOWN + 2
         older = d.screen.turns._older
         assert all(record.events == [] for record in older)
-        assert len(older) + len(d.screen.turns.views) == 70
+        assert len(older) + len(d.screen.turns.views) == 45
 
 
 async def test_long_conversations_stay_small(rig: Any) -> None:
