@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -201,15 +201,19 @@ class StoreRetriever(Retriever):
             async with self._turn:
                 return await asyncio.to_thread(self._with_open, partial(search, vectors))
         coming: Future[dict[str, Sequence[float]]] = Future()
+        # A thread of its own: it waits for the embedder, which takes one of those that are shared.
         async with self._turn:
-            searching = asyncio.create_task(
-                asyncio.to_thread(self._with_open, lambda opened: search(coming.result(), opened))
+            beside = ThreadPoolExecutor(1)
+            searching = asyncio.wrap_future(
+                beside.submit(self._with_open, lambda opened: search(coming.result(), opened))
             )
+            beside.shutdown(wait=False)  # it ends when that is done
             try:
                 coming.set_result(await _embedded(query, embedders))
             except BaseException:
                 coming.cancel()  # the thread closes what it has opened
                 await asyncio.wait({searching})
+                _ = searching.cancelled() or searching.exception()  # this one says why
                 raise
             return await searching
 

@@ -15,7 +15,7 @@ from oss.retrieval.filters import parse_filter
 from oss.retrieval.search import SearchOptions, StoreRetriever
 from oss.retrieval.writing import ChunkedDocument, CollectionWriter
 from oss.testing.conformance.store import StoreConformance
-from oss.testing.fake_retrieval import FakeEmbedder
+from oss.testing.fake_retrieval import FakeEmbedder, word_vector
 from oss.testing.fake_store import FakeStore
 from oss_plugins.qdrant.store import QdrantStore
 
@@ -347,6 +347,22 @@ async def test_a_search_that_is_cancelled_leaves_the_collection_closed(
     store.open("sky").close()
     at_hand.wait = 0.0
     assert await retriever.search("Jupiter", 1)
+
+
+async def test_many_at_once_do_not_wait_for_each_others_threads(at_hand: type[AtHand]) -> None:
+    """Searches that wait for their embedders take no thread that embedders need."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    class Threaded(at_hand):  # type: ignore[misc, valid-type]
+        async def embed_query(self, text: str) -> list[float]:
+            await asyncio.sleep(0.05)
+            return await asyncio.to_thread(word_vector, text, self.dimension)
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+    many = [await sky(FakeStore(), Threaded(256)) for _ in range(6)]
+    searches = asyncio.gather(*(one.search("the red spot of Jupiter", 1) for one in many))
+    found = await asyncio.wait_for(searches, 30)
+    assert all("storm" in passages[0].text for passages in found)
 
 
 async def test_a_collection_that_is_not_there_is_said(
