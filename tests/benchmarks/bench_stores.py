@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 STORES = ("qdrant", "chroma", "oss-chroma", "oss-lancedb", "oss-faiss", "oss-faiss-flat")
 NAME = "passages"
 BATCH = 512
+FLUSHED = 8
+"""Batches between two flushes to the disk: each waits for it, an embedder meanwhile would not."""
 K = 10
 SHARE = 0.04
 
@@ -162,9 +164,10 @@ def build(kind: str, folder: Path, corpus: Corpus) -> dict[str, float]:
     else:
         settings = CollectionSettings("bench", corpus.vectors.shape[1], languages=("en",))
         collection: Collection = store_of(kind, folder).create(NAME, settings)
-        for batch in points(corpus):
+        for number, batch in enumerate(points(corpus), 1):
             timed(lambda some=batch: collection.upsert(some))  # type: ignore[misc]
-            timed(collection.flush)
+            if number % FLUSHED == 0:
+                timed(collection.flush)
         timed(collection.optimize)
         timed(collection.close)
     blocks = sum(f.stat().st_blocks for f in (folder / kind).rglob("*") if f.is_file())

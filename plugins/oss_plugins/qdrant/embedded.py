@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 _BATCH = 512
 _VALUES = 1_000_000
-_EXPLORED = 320
-"""Points looked at in the graph for a search. The engine's own 100 finds 95 of 100 of the nearest
-where questions are short and vectors are static; this many, 98, in a tenth of a millisecond more.
+_GRAPH = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
+_EXPLORED = 512
+"""Points looked at in the graph for a search. A graph that is built with less care (the engine's
+own is 100) takes a third less time, and searched with more (again 100) it finds 99 of 100 of the
+nearest instead of 95, still within a millisecond.
 """
 
 
@@ -92,7 +94,9 @@ class EmbeddedCollection(Collection):
             shutil.rmtree(path)
         path.mkdir()
         config = edge.EdgeConfig(
-            vectors=edge.EdgeVectorParams(size=settings.dimension, distance=edge.Distance.Cosine),
+            vectors=edge.EdgeVectorParams(
+                size=settings.dimension, distance=edge.Distance.Cosine, hnsw_config=_GRAPH
+            ),
             sparse_vectors={fields.SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
             wal_enabled=True,
         )
