@@ -172,9 +172,13 @@ class ChatScreen(Screen[None]):
                 await self.answering.wait()
         if self.talk_if_open is not None:
             await self.talk_if_open.close()
-            for store in (self.talk_if_open.store, self.sidebar.store):
-                if store is not None:
-                    store.close()
+        self.sidebar.on_unmount()
+        self.on_unmount()
+
+    def on_unmount(self) -> None:
+        """Close the store, also where the screen goes without :meth:`close`."""
+        if self.talk_if_open is not None and self.talk_if_open.store is not None:
+            self.talk_if_open.store.close()
 
     def show_talk(self) -> None:
         """Have what is open shown."""

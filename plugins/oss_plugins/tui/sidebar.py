@@ -122,6 +122,13 @@ class Sidebar(Vertical):
         self.current = current
         self.run_worker(self._load(after_s), group="list", exclusive=True)
 
+    def on_unmount(self) -> None:
+        """Read the store no more, and close it."""
+        self.workers.cancel_node(self)
+        store, self.store = self.store, None
+        if store is not None:
+            store.close()
+
     async def _load(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
         if self.store is None:

@@ -37,6 +37,12 @@ def filled(rig: Any) -> Any:
     return rig
 
 
+def still(screen: Any) -> None:
+    """Cursors that do not blink."""
+    for area in screen.query("TextArea, Input"):
+        area.cursor_blink = False
+
+
 def ready(*keys: str) -> Any:
     async def run(pilot: Pilot[Any]) -> None:
         screen: Any = pilot.app.screen
@@ -44,11 +50,11 @@ def ready(*keys: str) -> Any:
             await pilot.pause(0.02)
             if screen.opened.is_set() and not screen.app.workers._workers:
                 break
+        still(screen)  # before a dialog covers it: a covered cursor stays as it happens to be
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.2)
-        for area in pilot.app.screen.query("TextArea, Input"):
-            area.cursor_blink = False
+        still(pilot.app.screen)
         await pilot.pause(0.2)
 
     return run
