@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual._styles_cache import StylesCache
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -77,6 +78,8 @@ class History(VerticalScroll, can_focus=False):
             self._older += [view.record for view in away]
             self.remove_children(away)
             self.call_next(self._say_earlier)
+            # An lru_cache over a method of Textual's keeps the lines of widgets that are gone.
+            StylesCache.get_inner_outer.cache_clear()
 
     async def cut(self, answered: int) -> None:
         """Take away the turns from where so many were answered."""

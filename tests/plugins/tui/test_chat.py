@@ -296,17 +296,21 @@ async def test_nothing_is_kept_when_asked(rig: Any) -> None:
 async def test_what_is_no_longer_shown_is_freed(rig: Any) -> None:
     import gc
 
+    from textual._styles_cache import StylesCache
+    from textual.widget import Widget
+
     from oss_plugins.tui.answer import Answer
 
-    def alive() -> int:
+    def alive(kind: type = Answer) -> int:
         gc.collect()
-        return sum(isinstance(one, Answer) for one in gc.get_objects())
+        return sum(isinstance(one, kind) for one in gc.get_objects())
 
     async with rig.running() as d:
         for number in range(45):
             await d.say(f"вопрос {number}")
         # At most twice what is shown, however long it goes on.
         assert len(d.screen.turns.views) <= alive() <= 2 * SHOWN + 2
+        assert alive(StylesCache) < 1.5 * alive(Widget)  # the drawn lines of a widget
         older = d.screen.turns._older
         assert all(record.events == [] for record in older)
         assert len(older) + len(d.screen.turns.views) == 45
