@@ -171,17 +171,19 @@ class Pick(ModalScreen[str | None]):
 
     def _narrow(self, text: str) -> None:
         words = text.casefold().split()
-        self._shown = [
-            item
-            for item in self._items
-            if all(word in f"{item.value} {item.note}".casefold() for word in words)
-        ]
+
+        def matches(text: str) -> bool:
+            return all(word in text.casefold() for word in words)
+
+        found = [item for item in self._items if matches(f"{item.value} {item.note}")]
+        # Who types a name means it, whatever other descriptions say.
+        self._shown = sorted(found, key=lambda item: not matches(item.value))
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options([Option(_line(item, self._current)) for item in self._shown])
         if self._shown:
-            names = [item.value for item in self._shown]
-            options.highlighted = names.index(self._current) if self._current in names else 0
+            current = [item.value == self._current for item in self._shown]
+            options.highlighted = current.index(True) if not words and True in current else 0
 
 
 def _line(item: Item, current: str | None) -> Content:

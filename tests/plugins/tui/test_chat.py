@@ -327,3 +327,16 @@ async def test_long_conversations_stay_small(rig: Any) -> None:
         assert d.screen.turns.views[0].record.prompt != "вопрос 39"
         prompts = [v.record.prompt for v in d.screen.turns.views]
         assert prompts == [f"вопрос {n}" for n in range(40 - len(prompts), 40)]
+
+
+async def test_a_name_goes_before_what_descriptions_say(rig: Any) -> None:
+    from oss_plugins.tui.dialogs import Item, Pick
+
+    items = [Item("coder", "working code first"), Item("work"), Item("base")]
+    async with rig.running() as d:
+        chosen: list[str | None] = []
+        d.app.push_screen(Pick("Which?", items, current="coder"), chosen.append)
+        await d.shows("working code first")
+        await d.type("work")
+        await d.press("enter")
+        assert chosen == ["work"]
