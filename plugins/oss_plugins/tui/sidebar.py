@@ -120,7 +120,12 @@ class Sidebar(Vertical):
         :param after_s: wait so long for another call, which takes the place of this one.
         """
         self.current = current
-        self.run_worker(self._load(after_s), group="list", exclusive=True)
+
+        # No coroutine yet: one that is cancelled before it begins would never be awaited.
+        async def load() -> None:
+            await self._load(after_s)
+
+        self.run_worker(load, group="list", exclusive=True)
 
     def on_unmount(self) -> None:
         """Read the store no more, and close it."""
