@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -120,12 +121,7 @@ class Sidebar(Vertical):
         :param after_s: wait so long for another call, which takes the place of this one.
         """
         self.current = current
-
-        # No coroutine yet: one that is cancelled before it begins would never be awaited.
-        async def load() -> None:
-            await self._load(after_s)
-
-        self.run_worker(load, group="list", exclusive=True)
+        self._load(after_s)
 
     def on_unmount(self) -> None:
         """Read the store no more, and close it."""
@@ -134,6 +130,9 @@ class Sidebar(Vertical):
         if store is not None:
             store.close()
 
+    # The decorator makes the coroutine when it runs: one made before, and cancelled before it
+    # began, would never be awaited.
+    @work(group="list", exclusive=True)
     async def _load(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
         if self.store is None:
