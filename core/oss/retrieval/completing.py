@@ -157,13 +157,13 @@ class CompletedCollection(Collection):
         """Nearest by cosine."""
         if where is None or StoreFeature.FILTER in self.inner.features:
             return self.inner.dense(vector, k, where)
-        return search_deeper(lambda n: self.inner.dense(vector, n), self._metadata, where, k)
+        return search_deeper(lambda n: self.inner.dense(vector, n), self.inner.fetch, where, k)
 
     def sparse(self, vector: SparseVector, k: int, where: Filter | None = None) -> list[Hit]:
         """Best by BM25."""
         if where is None:
             return self._index.search(vector, k)
-        return search_deeper(lambda n: self._index.search(vector, n), self._metadata, where, k)
+        return search_deeper(lambda n: self._index.search(vector, n), self.inner.fetch, where, k)
 
     def fetch(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """Points by id."""
@@ -260,9 +260,6 @@ class CompletedCollection(Collection):
     def _with_words(self, points: Sequence[Point]) -> list[Point]:
         known = self._index.vectors([point.id for point in points])
         return [dataclasses.replace(point, sparse=known.get(point.id)) for point in points]
-
-    def _metadata(self, hits: Sequence[Hit]) -> dict[str, Mapping[str, object]]:
-        return {point.id: point.metadata for point in self.inner.fetch([hit.id for hit in hits])}
 
 
 def _stamp(point: Point) -> str:

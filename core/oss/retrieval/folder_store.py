@@ -6,13 +6,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from oss.contracts.errors import UsageError
-from oss.contracts.store import VectorStore
+from oss.contracts.store import Collection, VectorStore
 from oss.retrieval.folders import CollectionFolder, no_such_collection
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oss.contracts.store import Collection, CollectionSettings
+    from oss.contracts.store import CollectionSettings
 
 
 class FolderStore(VectorStore):
@@ -83,3 +83,22 @@ class FolderStore(VectorStore):
         if not folder.exists:
             raise no_such_collection(name, self.list())
         return folder
+
+
+class FolderCollection(Collection):
+    """An open collection of such a store: in a locked folder, which has a file for its settings."""
+
+    def __init__(self, folder: CollectionFolder, settings: CollectionSettings) -> None:
+        self.name = folder.name
+        self._folder = folder
+        self._settings = settings
+
+    @property
+    def settings(self) -> CollectionSettings:
+        """What it was made with."""
+        return self._settings
+
+    def save_settings(self, settings: CollectionSettings) -> None:
+        """Write the settings file anew."""
+        self._folder.write_settings(settings)
+        self._settings = settings

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from oss.contracts.filters import Filter, Scalar
-    from oss.contracts.store import Hit
+    from oss.contracts.store import Hit, Point
 
 Native = TypeVar("Native")
 _FIRST = 4
@@ -110,21 +110,21 @@ def typed_value(metadata: Mapping[str, Any], field: str) -> Scalar | None:
 
 def search_deeper(
     search: Callable[[int], Sequence[Hit]],
-    metadata_of: Callable[[Sequence[Hit]], Mapping[str, Mapping[str, Any]]],
+    fetch: Callable[[Sequence[str]], Sequence[Point]],
     where: Filter,
     k: int,
 ) -> list[Hit]:
     """The first ``k`` hits that a filter holds for, of a search that applies none, or not all of
     it: asks for more until there are enough, or no more.
 
-    :param metadata_of: the metadata of hits, by id.
+    :param fetch: points by id, as :meth:`oss.contracts.store.Collection.fetch`.
     """
     ask = k * _FIRST
     known: dict[str, bool] = {}
     while True:
         hits = search(ask)
         fresh = [hit for hit in hits if hit.id not in known]
-        found = metadata_of(fresh)
+        found = {point.id: point.metadata for point in fetch([hit.id for hit in fresh])}
         known.update({hit.id: hit.id in found and holds(where, found[hit.id]) for hit in fresh})
         passing = [hit for hit in hits if known[hit.id]]
         if len(passing) >= k or len(hits) < ask:

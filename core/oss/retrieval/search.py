@@ -372,11 +372,7 @@ def _filtered(
     collection: Collection, search: Callable[[int], list[Hit]], depth: int, where: Filter
 ) -> list[Hit]:
     """For stores that cannot filter."""
-
-    def metadata_of(hits: Sequence[Hit]) -> dict[str, Mapping[str, object]]:
-        return {p.id: p.metadata for p in collection.fetch([hit.id for hit in hits])}
-
-    return search_deeper(search, metadata_of, where, depth)
+    return search_deeper(search, collection.fetch, where, depth)
 
 
 def _passage(found: Found, several: bool) -> Passage:

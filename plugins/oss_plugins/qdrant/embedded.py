@@ -10,9 +10,10 @@ import qdrant_edge as edge
 
 from oss.contracts.errors import StorageError
 from oss.contracts.filters import Compare
-from oss.contracts.store import Collection, Hit, Point, SparseVector, StoreFeature
+from oss.contracts.store import Hit, Point, SparseVector, StoreFeature
 from oss.retrieval.fields import INDEXED
 from oss.retrieval.filters import holds
+from oss.retrieval.folder_store import FolderCollection
 from oss_plugins.qdrant import fields
 from oss_plugins.qdrant.conditions import Words, translate
 
@@ -53,7 +54,7 @@ def _shard_errors(name: str) -> Iterator[None]:
         ) from error
 
 
-class EmbeddedCollection(Collection):
+class EmbeddedCollection(FolderCollection):
     """A shard that this process holds. The write-ahead log is on: with it a killed process
     loses nothing that was flushed, without it everything.
     """
@@ -63,9 +64,7 @@ class EmbeddedCollection(Collection):
     def __init__(
         self, folder: CollectionFolder, settings: CollectionSettings, shard: edge.EdgeShard
     ) -> None:
-        self.name = folder.name
-        self._folder = folder
-        self._settings = settings
+        super().__init__(folder, settings)
         self._shard: edge.EdgeShard | None = shard
         self._changed = False
         self._words = Words(
@@ -128,16 +127,6 @@ class EmbeddedCollection(Collection):
         if self._shard is None:
             raise ValueError(f"collection '{self.name}' is closed")
         return self._shard
-
-    @property
-    def settings(self) -> CollectionSettings:
-        """What it was made with."""
-        return self._settings
-
-    def save_settings(self, settings: CollectionSettings) -> None:
-        """Write the settings file anew."""
-        self._folder.write_settings(settings)
-        self._settings = settings
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Add or replace."""

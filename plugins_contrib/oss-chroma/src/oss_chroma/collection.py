@@ -13,13 +13,14 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 
 from oss.contracts.errors import StorageError
-from oss.contracts.store import Collection, Hit, Point, StoreFeature
+from oss.contracts.store import Hit, Point, StoreFeature
 from oss.retrieval.fields import INDEXED
 from oss.retrieval.filters import holds
+from oss.retrieval.folder_store import FolderCollection
 from oss.retrieval.pushdown import Pushdown, search_deeper, typed_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from oss.contracts.filters import Compare, Filter
     from oss.contracts.store import CollectionSettings
@@ -64,7 +65,7 @@ def _told(name: str, error: Exception) -> StorageError:
     )
 
 
-class ChromaCollection(Collection):
+class ChromaCollection(FolderCollection):
     """An open database. Every write is on the disk, in its log, before the call returns."""
 
     features: ClassVar[frozenset[StoreFeature]] = frozenset({StoreFeature.FILTER})
@@ -72,9 +73,7 @@ class ChromaCollection(Collection):
     def __init__(
         self, folder: CollectionFolder, settings: CollectionSettings, client: Any, found: Any
     ) -> None:
-        self.name = folder.name
-        self._folder = folder
-        self._settings = settings
+        super().__init__(folder, settings)
         self._client = client
         self._found = found
 
@@ -124,16 +123,6 @@ class ChromaCollection(Collection):
             raise ValueError(f"collection '{self.name}' is closed")
         return self._found
 
-    @property
-    def settings(self) -> CollectionSettings:
-        """What it was made with."""
-        return self._settings
-
-    def save_settings(self, settings: CollectionSettings) -> None:
-        """Write the settings file anew."""
-        self._folder.write_settings(settings)
-        self._settings = settings
-
     def upsert(self, points: Sequence[Point]) -> None:
         """Add or replace."""
         latest = list({point.id: point for point in points}.values())
@@ -169,10 +158,7 @@ class ChromaCollection(Collection):
 
         if where is None or exact:
             return search(k)
-        return search_deeper(search, self._metadata, where, k)
-
-    def _metadata(self, hits: Sequence[Hit]) -> dict[str, Mapping[str, Any]]:
-        return {point.id: point.metadata for point in self.fetch([hit.id for hit in hits])}
+        return search_deeper(search, self.fetch, where, k)
 
     def fetch(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """Points by id."""

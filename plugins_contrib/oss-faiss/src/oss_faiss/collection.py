@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 
 from oss.contracts.errors import StorageError
-from oss.contracts.store import Collection, Hit, Point, StoreFeature
+from oss.contracts.store import Hit, Point, StoreFeature
 from oss.models.transfer import storage_errors
 from oss.retrieval.filters import holds
+from oss.retrieval.folder_store import FolderCollection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ _FEW = 5000
 """Up to this many points that a filter lets through are compared one by one."""
 
 
-class FaissCollection(Collection):
+class FaissCollection(FolderCollection):
     """An open collection. A point that is replaced gets a new number, so an index file never
     holds an old vector under a number that is in use.
     """
@@ -47,9 +48,7 @@ class FaissCollection(Collection):
     features: ClassVar[frozenset[StoreFeature]] = frozenset({StoreFeature.FILTER})
 
     def __init__(self, folder: CollectionFolder, settings: CollectionSettings, kind: str) -> None:
-        self.name = folder.name
-        self._folder = folder
-        self._settings = settings
+        super().__init__(folder, settings)
         self._kind = kind
         self._file = folder.path / f"{kind}.faiss"
         self._dirty = False
@@ -84,16 +83,6 @@ class FaissCollection(Collection):
         if self._db is None:
             raise ValueError(f"collection '{self.name}' is closed")
         return self._db
-
-    @property
-    def settings(self) -> CollectionSettings:
-        """What it was made with."""
-        return self._settings
-
-    def save_settings(self, settings: CollectionSettings) -> None:
-        """Write the settings file anew."""
-        self._folder.write_settings(settings)
-        self._settings = settings
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Add or replace."""

@@ -18,9 +18,10 @@ import pyarrow as pa
 from lancedb.index import BTree, HnswSq
 
 from oss.contracts.errors import StorageError
-from oss.contracts.store import Collection, Hit, Point, StoreFeature
+from oss.contracts.store import Hit, Point, StoreFeature
 from oss.retrieval.fields import INDEXED
 from oss.retrieval.filters import holds
+from oss.retrieval.folder_store import FolderCollection
 from oss.retrieval.pushdown import Pushdown, search_deeper, typed_value
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _schema(dimension: int) -> Any:
     )
 
 
-class LanceCollection(Collection):
+class LanceCollection(FolderCollection):
     """An open table. Every write is a new version of it, on the disk before the call returns."""
 
     features: ClassVar[frozenset[StoreFeature]] = frozenset({StoreFeature.FILTER})
@@ -93,9 +94,7 @@ class LanceCollection(Collection):
     def __init__(
         self, folder: CollectionFolder, settings: CollectionSettings, table: Any, index_from: int
     ) -> None:
-        self.name = folder.name
-        self._folder = folder
-        self._settings = settings
+        super().__init__(folder, settings)
         self._table = table
         self._index_from = index_from
 
@@ -127,16 +126,6 @@ class LanceCollection(Collection):
         if self._table is None:
             raise ValueError(f"collection '{self.name}' is closed")
         return self._table
-
-    @property
-    def settings(self) -> CollectionSettings:
-        """What it was made with."""
-        return self._settings
-
-    def save_settings(self, settings: CollectionSettings) -> None:
-        """Write the settings file anew."""
-        self._folder.write_settings(settings)
-        self._settings = settings
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Add or replace, in one version of the table."""
@@ -185,10 +174,7 @@ class LanceCollection(Collection):
 
         if where is None or exact:
             return search(k)
-        return search_deeper(search, self._metadata, where, k)
-
-    def _metadata(self, hits: Sequence[Hit]) -> dict[str, Mapping[str, Any]]:
-        return {point.id: point.metadata for point in self.fetch([hit.id for hit in hits])}
+        return search_deeper(search, self.fetch, where, k)
 
     def fetch(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """Points by id."""

@@ -18,7 +18,7 @@ from oss_weaviate.faults import faults
 from oss_weaviate.store import JSON, TEXT, description
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from oss.contracts.filters import Compare, Filter
     from oss.contracts.store import CollectionSettings
@@ -116,10 +116,7 @@ class WeaviateCollection(Collection):
 
         if where is None or exact:
             return search(k)
-        return search_deeper(search, self._metadata, where, k)
-
-    def _metadata(self, hits: Sequence[Hit]) -> dict[str, Mapping[str, Any]]:
-        return {point.id: point.metadata for point in self.fetch([hit.id for hit in hits])}
+        return search_deeper(search, self.fetch, where, k)
 
     def fetch(self, ids: Sequence[str], *, vectors: bool = False) -> list[Point]:
         """Points by id."""
