@@ -34,7 +34,7 @@ async def read_ahead(files: Sequence[Path]) -> int:
     """
     nowait = getattr(os, "RWF_NOWAIT", None)
     total = sum(file.stat().st_size for file in files)
-    if nowait is None or total > machine_memory(gpu=False).available:
+    if nowait is None:
         return 0
     done = read = 0
     for file in files:
@@ -43,6 +43,8 @@ async def read_ahead(files: Sequence[Path]) -> int:
             for start in range(0, size, PART):
                 length = min(PART, size - start)
                 if not _held(opened.fileno(), start, length, nowait):
+                    if not read and total > machine_memory(gpu=False).available:
+                        return 0
                     await asyncio.to_thread(_read, file, start, length)
                     read += length
                     say_loading(f"reading the model: {100 * (done + length) // total} %")
