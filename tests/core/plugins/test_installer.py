@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -184,7 +186,8 @@ def test_ctrl_c_leaves_manifest_and_environment_in_step(fresh: Venv, wheel: Path
             start_new_session=True,
         )
         time.sleep(delay)
-        subprocess.run(["kill", f"-{signal.SIGINT.value}", f"-{running.pid}"], check=False)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGINT)
         _, errors = running.communicate(timeout=60)
         assert running.returncode in (0, 130), errors.decode()
         state = names(fresh, "--all").get("count-words", "absent")
