@@ -32,9 +32,36 @@ COMMANDS = {
     "completion": ("oss.cli.completion:completion", "Print the completion script of a shell."),
 }
 
+# What people type who come from Ollama, llm or aichat.
+ELSEWHERE = {
+    "pull": "model pull",
+    "list": "model list",
+    "models": "model list",
+    "chat": "run",
+    "prompt": "run",
+    "logs": "log list",
+    "embed": "docs add",
+    "install": "plugins install",
+}
+
 
 class LazyGroup(click.Group):
     """Imports a command when it is run or its own help is asked for."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; an unknown name gets the nearest one with it."""
+        name = args[0]
+        if name in COMMANDS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        if name in (known := self.list_commands(ctx)):
+            return super().resolve_command(ctx, args)
+        import difflib
+
+        near = [ELSEWHERE[name]] if name in ELSEWHERE else difflib.get_close_matches(name, known, 1)
+        end = f"; did you mean '{ctx.info_name} {near[0]}'?" if near else ""
+        raise click.UsageError(f"no command '{name}'{end}", ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Built-in commands in the order of the table, then those of plugins."""
