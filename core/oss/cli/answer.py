@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from oss.cli.counting import count
 from oss.turn.events import (
     Cited,
     Done,
@@ -138,7 +139,7 @@ async def show_answer(
 
 
 def _passages_line(found: int, left_out: int) -> str:
-    line = f"{found} passages of your documents"
+    line = f"{count(found, 'passage')} of your documents"
     return line + (f"; {left_out} more did not fit" if left_out else "")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oss.cli.answer import PlainWriter, Writer, show_answer, stats_line
 from oss.cli.aside import Aside, colours
 from oss.cli.consent import Asking
+from oss.cli.counting import count
 from oss.cli.interrupt import Interrupted, interruptible
 from oss.cli.run_task import RunOptions, open_talk
 from oss.contracts.errors import ConfigError, OssError
@@ -127,7 +128,7 @@ def _show_reply(screen: ChatScreen, reply: Reply) -> None:
 
 
 def _prompt_text(talk: Talk) -> str:
-    files = f" +{len(talk.attached)} files" if talk.attached else ""
+    files = f" +{count(len(talk.attached), 'file')}" if talk.attached else ""
     return f"{talk.made.resolved.name}{files}> "
 
 

@@ -11,7 +11,8 @@ import click
 
 from oss.cli.complete import models as complete_models
 from oss.cli.complete import profiles as complete_profiles
-from oss.cli.data_files import count, encoding_option, items_of
+from oss.cli.counting import count
+from oss.cli.data_files import encoding_option, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

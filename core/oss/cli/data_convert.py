@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oss.cli.data_files import count, files_argument, items_of, output_options, output_to, said
+from oss.cli.counting import count
+from oss.cli.data_files import files_argument, items_of, output_options, output_to, said
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -114,8 +114,3 @@ def output_to(path: Path | None, inputs: Sequence[Path], *, force: bool) -> Iter
 def said(path: Path | None, line: str) -> None:
     """One line on stderr on what was written, and where."""
     click.echo(f"{line}: {path}" if path else line, err=True)
-
-
-def count(number: int, name: str = "row") -> str:
-    """``1 row``, ``1,200 rows``."""
-    return f"{number:,} {name}{'' if number == 1 else 's'}"

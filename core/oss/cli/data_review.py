@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oss.cli.data_files import count, said
+from oss.cli.counting import count
+from oss.cli.data_files import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oss.cli.data_files import count, files_argument, items_of
+from oss.cli.counting import count
+from oss.cli.data_files import files_argument, items_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oss.cli.data_files import count, files_argument, force_option, items_of, said
+from oss.cli.counting import count
+from oss.cli.data_files import files_argument, force_option, items_of, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ import click
 
 from oss.cli.complete import models as complete_models
 from oss.cli.complete import profiles as complete_profiles
+from oss.cli.counting import count
 from oss.cli.data_files import files_argument, items_of
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def _count(
                     refused += 1
             counts.feed(item, tokens)
     if refused:
-        click.echo(f"{refused} rows are refused by the model's template; estimated", err=True)
+        click.echo(f"{count(refused)} refused by the model's template; estimated", err=True)
 
 
 def _print(summary: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from oss.cli.data_files import count, said
+from oss.cli.counting import count
+from oss.cli.data_files import said
 from oss.contracts.errors import ContextOverflowError, UsageError
 from oss.data.linelog import LineLog
 from oss.data.prompts import Ask, read_prompts

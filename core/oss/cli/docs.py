@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oss.cli.counting import count
 from oss.cli.docs_add import add
 from oss.cli.docs_eval import evaluate
 from oss.cli.docs_move import backup, export, migrate, restore
@@ -103,8 +104,8 @@ def show(
     row["languages"] = ", ".join(f"{code} {count}" for code, count in by_language.items())
     for key, value in row.items():
         click.echo(f"{key.replace('_', ' '):<16} {value}")
-    for source, count in by_source.items():
-        click.echo(f"{count:>8} {source}")
+    for source, number in by_source.items():
+        click.echo(f"{number:>8} {source}")
 
 
 @docs.command()
@@ -152,11 +153,11 @@ def rm(
         points = list(collection.scroll(condition))
         ids = [point.id for point in points]
         if ids:
-            _confirm(f"Remove {len(ids)} chunks from '{name}'?", yes)
+            _confirm(f"Remove {count(len(ids), 'chunk')} from '{name}'?", yes)
             forget_sources(place.store, name, {point.metadata["source"] for point in points})
             collection.delete(ids)
             collection.flush()
-    click.echo(f"removed {len(ids)} chunks from '{name}'", err=True)
+    click.echo(f"removed {count(len(ids), 'chunk')} from '{name}'", err=True)
 
 
 def _confirm(question: str, yes: bool) -> None:

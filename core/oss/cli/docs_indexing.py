@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oss.cli.counting import count
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -164,7 +166,7 @@ class Task:
         except Interrupted as interrupted:
             done = indexer.report.added + indexer.report.changed
             click.echo(
-                f"stopped; the {done} files that were done are in '{self.name}' and stay; "
+                f"stopped; {count(done, 'file')} finished, in '{self.name}' to stay; "
                 f"'oss docs sync {self.name}' does the rest",
                 err=True,
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from oss.cli.counting import count
 from oss.cli.docs_store import collections, open_place, store_options
 
 
@@ -44,7 +45,8 @@ def migrate(
     with transfer_progress() as progress:
         moved = moving.migrate(source, name, target, new_name or name, progress)
     click.echo(
-        f"{moved.points} chunks copied; {moved.overlap:.0%} of the first ten hits are the same",
+        f"{count(moved.points, 'chunk')} copied; "
+        f"{moved.overlap:.0%} of the first ten hits are the same",
         err=True,
     )
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oss.cli.counting import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -33,25 +35,25 @@ def finish(reports: Sequence[Report], *, as_json: bool, strict: bool) -> int:
 def print_report(report: Report) -> None:
     """To stderr: the counts, then each file that was skipped with the reason."""
     counts = [
-        f"{count} {what}"
-        for count, what in (
+        f"{number} {what}"
+        for number, what in (
             (report.added, "added"),
             (report.changed, "changed"),
             (report.unchanged, "unchanged"),
             (report.removed, "removed"),
         )
-        if count or what == "added"
+        if number or what == "added"
     ]
-    chunks = f"{report.embedded} chunks embedded"
+    chunks = f"{count(report.embedded, 'chunk')} embedded"
     if report.kept:
         chunks += f", {report.kept} kept"
     click.echo(f"{report.collection}: files: {', '.join(counts)}; {chunks}", err=True)
     if report.ignored:
         by_suffix = sorted(report.ignored.items(), key=lambda pair: (-pair[1], pair[0]))
-        told = ", ".join(f"{suffix} {count}" for suffix, count in by_suffix[:8])
+        told = ", ".join(f"{suffix} {number}" for suffix, number in by_suffix[:8])
         more = f", and {len(by_suffix) - 8} more kinds" if len(by_suffix) > 8 else ""
         total = sum(report.ignored.values())
-        click.echo(f"{total} files of kinds that no loader reads: {told}{more}", err=True)
+        click.echo(f"{count(total, 'file')} of kinds that no loader reads: {told}{more}", err=True)
     if report.faults:
         click.echo(f"{len(report.faults)} skipped:", err=True)
         for path, why in sorted(report.faults.items())[:_MOST_FAULTS]:

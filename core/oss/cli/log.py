@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oss.cli.counting import count
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -153,11 +155,11 @@ def rm(conversations: tuple[int, ...], *, everything: bool, yes: bool) -> None:
                 )
             for conversation in found:
                 click.echo(f"{conversation.id:>6}  {_plain(conversation.title)}", err=True)
-            if not click.confirm(f"delete {_count(len(found))}?", err=True):
+            if not click.confirm(f"delete {count(len(found), 'conversation')}?", err=True):
                 return
         for conversation in found:
             store.delete(conversation.id)
-    click.echo(f"deleted {_count(len(found))}", err=True)
+    click.echo(f"deleted {count(len(found), 'conversation')}", err=True)
 
 
 def _last(store: Store) -> Conversation:
@@ -173,7 +175,7 @@ def _page(conversation: Conversation, turns: Sequence[Turn]) -> str:
     bold = {"bold": True}
     lines = [
         click.style(_plain(conversation.title), **bold),
-        click.style(f"conversation {conversation.id}, {len(turns)} turns", dim=True),
+        click.style(f"conversation {conversation.id}, {count(len(turns), 'turn')}", dim=True),
     ]
     for turn in turns:
         how = f"turn {turn.id}, {_local_time(turn.created)}, {turn.setup.profile}"
@@ -225,10 +227,6 @@ def _plain(text: str) -> str:
     from oss.turn.untrusted import printable
 
     return printable(text)
-
-
-def _count(number: int) -> str:
-    return "1 conversation" if number == 1 else f"{number} conversations"
 
 
 def _local_time(seconds: float) -> str:

@@ -43,7 +43,7 @@ def test_add_search_sync_forget(cli: OssCli) -> None:
     put(cli, "docs/один.md", "# Заглавие\n\nТекст о мьютексах и потоках.")
     added = cli.run("docs", "add", "docs", "--to", "work", "--embedder", "fake").ok()
     assert added.stdout == ""
-    assert "work: files: 1 added; 1 chunks embedded" in added.stderr
+    assert "work: files: 1 added; 1 chunk embedded" in added.stderr
     found = json.loads(cli.run("docs", "search", "--json", "текст о мьютексах").ok().stdout)
     assert found[0]["source"] == str(cli.home.cwd / "docs" / "один.md")
     assert found[0]["metadata"]["heading"] == "Заглавие"
