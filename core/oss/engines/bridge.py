@@ -7,10 +7,24 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from oss.contracts.errors import EngineDiedError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
 T = TypeVar("T")
+
+
+def as_death(error: BaseException) -> Exception:
+    """What ended an engine's thread, as its readers get it."""
+    if isinstance(error, Exception):
+        return error
+    died = EngineDiedError(
+        f"the engine's thread was ended ({type(error).__name__})",
+        hint="ask again: a new engine is started",
+    )
+    died.__cause__ = error
+    return died
 
 
 class ThreadStream(Generic[T]):
@@ -19,7 +33,9 @@ class ThreadStream(Generic[T]):
     ``produce`` runs in a thread of its own and gets ``emit``. ``emit(item)`` hands the item over
     and returns ``True`` when the reader is gone: the producer should then return. What the
     producer raises is raised in the reader. Items that arrive while the reader is busy are
-    handed over with one wake-up of the event loop.
+    handed over with one wake-up of the event loop. A producer that is ended from outside
+    (``SystemExit`` in its thread) is :class:`~oss.contracts.errors.EngineDiedError` in the reader:
+    raised there as it is, it would end the whole program.
     """
 
     def __init__(self, produce: Callable[[Callable[[T], bool]], None]) -> None:
@@ -75,7 +91,7 @@ class ThreadStream(Generic[T]):
                     yield self._items.popleft()
                 if done:
                     if self._error is not None:
-                        raise self._error
+                        raise as_death(self._error)
                     return
         finally:
             with self._lock:

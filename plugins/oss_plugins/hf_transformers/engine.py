@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from oss.contracts.backend import Capability, EngineInfo
 from oss.contracts.chat import Delta
 from oss.contracts.errors import CapabilityError, ContextOverflowError
+from oss.engines.bridge import as_death
 from oss.engines.calling import CallingEngine
 from oss.engines.harmony import HarmonyParser, is_harmony
 from oss.engines.scales import wanted_scales
@@ -74,6 +75,7 @@ class TransformersEngine(CallingEngine):
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
     ) -> int:
         """Tokens of the prompt that these messages make."""
+        self._worker.check()
         messages, tools = self._shown(messages, tools)
         return len(prompt_ids(self._loaded.tokenizer, messages, tools, None))
 
@@ -94,7 +96,7 @@ class TransformersEngine(CallingEngine):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ForwardPass] = loop.create_future()
 
-        def settle(found: ForwardPass | None, error: BaseException | None) -> None:
+        def settle(found: ForwardPass | None, error: Exception | None) -> None:
             if future.done():
                 return
             if error is not None:
@@ -105,8 +107,10 @@ class TransformersEngine(CallingEngine):
         def work() -> None:
             try:
                 found = forward_pass(self._loaded, ids)
-            except BaseException as error:  # noqa: BLE001  raised again in the caller
-                loop.call_soon_threadsafe(settle, None, error)
+            except BaseException as error:
+                loop.call_soon_threadsafe(settle, None, as_death(error))
+                if not isinstance(error, Exception):
+                    raise
             else:
                 loop.call_soon_threadsafe(settle, found, None)
 

@@ -15,7 +15,8 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from oss.contracts.errors import BackendError
+from oss.contracts.errors import BackendError, EngineDiedError
+from oss.engines.bridge import as_death
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 class Worker:
     """Answers rows, oldest first, together with those that wait with the same adapter scales.
 
-    A request that comes while a batch runs waits for its end.
+    A request that comes while a batch runs waits for its end. When the thread is ended from
+    outside, everything that it was to answer gets an :class:`EngineDiedError`.
 
     :param batch: the most rows at once.
     """
@@ -48,10 +50,21 @@ class Worker:
         :raises BackendError: the engine is closed.
         """
         with self._wake:
+            self.check()
             if self._closed:
                 raise BackendError("the engine is closed")
             self._waiting.append(work)
             self._wake.notify()
+
+    def check(self) -> None:
+        """See that the thread lives.
+
+        :raises EngineDiedError: it does not, and no one has closed it.
+        """
+        if not self._closed and not self._thread.is_alive():
+            raise EngineDiedError(
+                "the engine's thread is gone", hint="ask again: a new engine is started"
+            )
 
     def close(self) -> None:
         """End what runs at its next token, refuse what waits, and wait for the thread."""
@@ -63,6 +76,15 @@ class Worker:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001  told to the readers
+            with self._wake:
+                left = [*self._running, *(each for each in self._waiting if not callable(each))]
+                self._waiting.clear()
+            self._fail(left, as_death(error))
+
+    def _work(self) -> None:
         while True:
             with self._wake:
                 while not self._waiting and not self._closed:
@@ -98,12 +120,13 @@ class Worker:
             self._loaded.set_scales(rows[0].scales)
             self._generate(rows)
         except torch.OutOfMemoryError as error:
-            self._fail(rows, BackendError("the GPU has not enough memory for this batch"), error)
-        except BaseException as error:  # noqa: BLE001  raised again in the readers
-            self._fail(rows, error, None)
+            failure = BackendError("the GPU has not enough memory for this batch")
+            failure.__cause__ = error
+            self._fail(rows, failure)
+        except Exception as error:  # noqa: BLE001  raised again in the readers
+            self._fail(rows, error)
 
-    def _fail(self, rows: Sequence[Row], error: BaseException, cause: BaseException | None) -> None:
-        error.__cause__ = cause or error.__cause__
+    def _fail(self, rows: Sequence[Row], error: Exception) -> None:
         for row in rows:
             if not row.done:
                 row.done = True

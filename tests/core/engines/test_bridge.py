@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from oss.contracts.chat import Delta, Usage
-from oss.contracts.errors import BackendError
+from oss.contracts.errors import BackendError, EngineDiedError
 from oss.engines.bridge import ThreadStream
 from oss.engines.finish import finished
+from support.threads import end_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -34,6 +36,19 @@ async def test_what_the_producer_raises_is_raised_in_the_reader() -> None:
     assert await anext(reader) == 1
     with pytest.raises(ValueError, match="за работой"):
         await anext(reader)
+
+
+async def test_a_producer_that_is_ended_is_a_death_and_not_the_programs_end() -> None:
+    def produce(emit: Callable[[int], bool]) -> None:
+        emit(1)
+        end_thread(threading.current_thread())
+        while not emit(2):
+            time.sleep(0.001)
+
+    with pytest.raises(EngineDiedError, match="SystemExit") as caught:
+        async for _ in ThreadStream(produce).read():
+            pass
+    assert isinstance(caught.value.__cause__, SystemExit)
 
 
 async def test_closing_the_reader_stops_the_producer() -> None:

@@ -11,7 +11,13 @@ import pytest
 from oss.contracts.adapter import AdapterRef
 from oss.contracts.backend import Capability
 from oss.contracts.chat import ChatRequest, Sampling
-from oss.contracts.errors import BackendError, CapabilityError, ModelError, UsageError
+from oss.contracts.errors import (
+    BackendError,
+    CapabilityError,
+    EngineDiedError,
+    ModelError,
+    UsageError,
+)
 from oss.contracts.messages import Message
 from oss.contracts.model import LocalModel
 from oss.testing.conformance.asking import (
@@ -23,6 +29,7 @@ from oss.testing.conformance.asking import (
     answer,
 )
 from oss_plugins.hf_transformers.backend import TransformersBackend
+from support.threads import end_thread
 
 from .conftest import DEFAULTS
 
@@ -181,6 +188,33 @@ def test_a_pickled_adapter_is_refused(starter: LocalModel, tmp_path: Path) -> No
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(BackendError, match="safetensors"):
         Opened(TransformersBackend(), starter, (AdapterRef("p", tmp_path),), OPTIONS)
+
+
+def test_the_end_of_the_engines_thread(starter: LocalModel) -> None:
+    """The running request and those that wait get an error, and so does whoever comes later: the
+    pool of `oss serve` opens a new engine for them.
+    """
+    opened = Opened(TransformersBackend(), starter, (), {**OPTIONS, "batch": 1})
+    worker = cast("TransformersEngine", opened.engine)._worker
+    begun = asyncio.Event()
+
+    async def run_on() -> None:
+        request = ChatRequest(CAPITAL, Sampling(temperature=1.5, seed=1, max_tokens=400))
+        async for _ in opened.engine.chat(request):
+            begun.set()
+
+    async def ended() -> list[BaseException | None]:
+        tasks = [asyncio.create_task(run_on()) for _ in range(2)]
+        await begun.wait()
+        end_thread(worker._thread)
+        return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+    assert [type(found) for found in opened.run(ended())] == [EngineDiedError] * 2
+    with pytest.raises(EngineDiedError, match="gone"):
+        opened.run(opened.engine.count_tokens(CAPITAL))
+    with pytest.raises(EngineDiedError):
+        opened.ask(CAPITAL, GREEDY)
+    opened.close()
 
 
 def test_closing_ends_what_runs(starter: LocalModel) -> None:
