@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ConfigError, ModelError
@@ -13,7 +13,7 @@ from oss.models.resolve import resolve_model
 from oss.models.text import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from oss.contracts.model import CatalogueEntry, Format, LocalModel
     from oss.plugins.manager import Plugins
@@ -40,17 +40,26 @@ class Choice:
         return _grouped(self.skipped)
 
 
+def _nothing() -> int:
+    return 0
+
+
 def choose_model(
-    table: ModelTable, plugins: Plugins, formats: Collection[Format] | None = None
+    table: ModelTable,
+    plugins: Plugins,
+    formats: Collection[Format] | None = None,
+    lent: Callable[[], int] = _nothing,
 ) -> Choice:
     """``table.name``, else the first of ``table.prefer`` that is here and fits in memory.
 
     :param formats: the forms that the backend can open; ``None``: any.
+    :param lent: bytes of memory that others hold and give back when it is needed; asked when
+        something does not fit without them.
     :raises ModelError: none is here, or the named one is broken or does not fit.
     """
     if table.name:
         model = resolve_model(table.name, plugins)
-        if why := _obstacle(model, table, formats):
+        if why := _obstacle(model, table, formats, lent):
             raise ModelError(f"model '{table.name}' {why}", hint=_way_out(why))
         return Choice(model, "named by the profile or the command line")
     if not table.prefer:
@@ -62,7 +71,7 @@ def choose_model(
     for name in table.prefer:
         try:
             model = resolve_model(name, plugins)
-            why = _obstacle(model, table, formats)
+            why = _obstacle(model, table, formats, lent)
         except ModelError as error:
             why = _absent(error)
         if why is None:
@@ -90,7 +99,10 @@ def _absent(error: ModelError) -> str:
 
 
 def _obstacle(
-    model: LocalModel, table: ModelTable, formats: Collection[Format] | None
+    model: LocalModel,
+    table: ModelTable,
+    formats: Collection[Format] | None,
+    lent: Callable[[], int],
 ) -> str | None:
     """Why this model cannot be opened here, or ``None``; the words follow its name."""
     if formats is not None and model.format not in formats and not (set(model.forms) & {*formats}):
@@ -104,6 +116,7 @@ def _obstacle(
     if machine_memory(gpu=False).holds(need):  # asking the GPU costs more than reading a file
         return None
     memory = machine_memory()
+    memory = replace(memory, available=min(memory.available + lent(), memory.total))
     if memory.holds(need):
         return None
     return f"needs {size_text(need.total)}, {size_text(memory.usable)} are free"

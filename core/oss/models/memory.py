@@ -96,8 +96,19 @@ def least_context(facts: ModelFacts) -> int:
     return min(facts.context_length or _SHORTEST, _SHORTEST)
 
 
+def machine_memory_now() -> MachineMemory:
+    """As :func:`machine_memory`, for programs that run for long: the GPUs are asked again, which
+    may take a second.
+    """
+    _nvidia_memory.cache_clear()
+    return machine_memory()
+
+
 def machine_memory(*, gpu: bool = True) -> MachineMemory:
-    """Main memory within this process's control group, and the GPUs' (unless ``gpu`` is false)."""
+    """Main memory within this process's control group, and the GPUs' (unless ``gpu`` is false).
+
+    The GPUs are asked once in a process.
+    """
     total, available = _main_memory()
     gpu_total, gpu_available = _nvidia_memory() if gpu else (0, 0)
     return MachineMemory(total, available, gpu_total, gpu_available)

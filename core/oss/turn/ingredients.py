@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import BackendError, CapabilityError, ConfigError
 from oss.contracts.persona import Persona
+from oss.turn.warm import lent_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Backend
@@ -84,11 +85,16 @@ class Ingredients:
 
 
 def gather(
-    resolved: ResolvedProfile, plugins: Plugins, adapters: Sequence[AdapterRef] = ()
+    resolved: ResolvedProfile,
+    plugins: Plugins,
+    adapters: Sequence[AdapterRef] = (),
+    lent: Callable[[], int] = lent_memory,
 ) -> Ingredients:
     """Choose and check everything.
 
     :param adapters: loaded beside those of the profile; one of the same name replaces it.
+    :param lent: bytes of memory that engines hold and give back when another one needs them:
+        those of the background server, where there is one.
     :raises ConfigError: a persona, tool, option or adapter is wrong or absent.
     :raises ModelError: no model of the profile is here and fits.
     :raises BackendError: no backend can open it here.
@@ -98,7 +104,7 @@ def gather(
 
     profile = resolved.profile
     persona = _persona(profile, plugins)
-    choice, descriptor, backend = _model_and_backend(profile, plugins)
+    choice, descriptor, backend = _model_and_backend(profile, plugins, lent)
     ingredients = Ingredients(
         resolved=resolved,
         choice=choice,
@@ -175,7 +181,7 @@ def _options(profile: Profile, descriptor: Descriptor) -> dict[str, Any]:
 
 
 def _model_and_backend(
-    profile: Profile, plugins: Plugins
+    profile: Profile, plugins: Plugins, lent: Callable[[], int]
 ) -> tuple[Choice, Descriptor, type[Backend]]:
     from oss.models import choose_model
 
@@ -185,8 +191,8 @@ def _model_and_backend(
         backend: type[Backend] = plugins.load("backends", name)
         if problem := backend.problem_with(profile.backend.options.get(name, {})):
             raise BackendError(f"backend '{name}' cannot run here: {problem}", hint="oss doctor")
-        return choose_model(profile.model, plugins, backend.formats), descriptor, backend
-    choice = choose_model(profile.model, plugins)
+        return choose_model(profile.model, plugins, backend.formats, lent), descriptor, backend
+    choice = choose_model(profile.model, plugins, lent=lent)
     obstacles: list[str] = []
     for name in _backends_for(choice.model, plugins, (), obstacles):
         return choice, plugins.find("backends", name), plugins.load("backends", name)

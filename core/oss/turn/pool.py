@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.errors import BusyError
 from oss.engines.heap import give_back, keep_large_apart
+from oss.models.memory import machine_memory_now
 from oss.turn.keeper import EngineKeeper
 from oss.turn.shared import SharedEngine
 
@@ -76,7 +77,7 @@ class EnginePool:
         *,
         keep_alive: float = KEEP_ALIVE_S,
         wait: float = WAIT_S,
-        memory: Callable[[], MachineMemory] | None = None,
+        memory: Callable[[], MachineMemory] = machine_memory_now,
     ) -> None:
         keep_large_apart()
         self._keep_alive = keep_alive
@@ -84,8 +85,14 @@ class EnginePool:
         self._memory = memory
         self._loaded: list[Loaded] = []
         self._expected: list[EngineSpec] = []
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
+        self._opened = 0
         self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def held(self) -> int:
+        """Bytes that the engines take, as estimated; they are given back when there is need."""
+        return sum(each.need for each in self._loaded)
 
     @property
     def loaded(self) -> tuple[Loaded, ...]:
@@ -115,7 +122,7 @@ class EnginePool:
         finally:
             loaded.users -= 1
             loaded.used = time.monotonic()
-            await self._rest(loaded)
+            self._rest(loaded)
 
     async def unload(self, loaded: Loaded) -> None:
         """Free an engine now; requests on it fail."""
@@ -130,7 +137,7 @@ class EnginePool:
 
     async def _take(self, spec: EngineSpec) -> Loaded:
         until = time.monotonic() + self._wait
-        need = -1
+        need, memory, opened = -1, None, 0
         while True:
             for loaded in self._loaded:
                 if loaded.serves(spec):
@@ -143,10 +150,13 @@ class EnginePool:
                     loaded.retired = True  # its successor has its adapters too
                     if loaded.users == 0:
                         await self._close(loaded)
-            if need < 0:
-                need = await asyncio.to_thread(memory_need, spec)
-                continue  # others may have opened it meanwhile
-            if not self._loaded or self._fits(need):
+            if memory is None or opened != self._opened:  # another one takes its part meanwhile
+                opened = self._opened
+                if need < 0:
+                    need = await asyncio.to_thread(memory_need, spec)
+                memory = await asyncio.to_thread(self._memory)
+                continue
+            if not self._loaded or self._fits(need, memory):
                 return self._open(spec, need)
             idle = min(
                 (each for each in self._loaded if not each.users),
@@ -155,8 +165,9 @@ class EnginePool:
             )
             if idle is not None:
                 await self.unload(idle)
-                continue
-            await self._wait_for_change(spec, need, until)
+            else:
+                await self._wait_for_change(spec, need, until)
+            memory = None
 
     def _open(self, spec: EngineSpec, need: int) -> Loaded:
         adapters = {ref.name: ref for ref in spec.adapters}
@@ -168,6 +179,7 @@ class EnginePool:
         whole = replace(spec, adapters=tuple(adapters.values()))
         loaded = Loaded(whole, need, EngineKeeper(whole.open), users=1)
         self._loaded.append(loaded)
+        self._opened += 1
         return loaded
 
     @staticmethod
@@ -175,20 +187,13 @@ class EnginePool:
         own = {ref.name: ref.scale for ref in spec.adapters}
         return {ref.name: own.get(ref.name, 0.0) for ref in loaded.spec.adapters}
 
-    def _fits(self, need: int) -> bool:
-        from oss.models import machine_memory
-
-        memory = (self._memory or machine_memory)()
+    def _fits(self, need: int, memory: MachineMemory) -> bool:
         opening = sum(each.need for each in self._loaded if not each.keeper.ready)
         return need == 0 or memory.total == 0 or need + opening <= memory.usable
 
     async def _wait_for_change(self, spec: EngineSpec, need: int, until: float) -> None:
-        async def changed() -> None:
-            async with self._changed:
-                await self._changed.wait()
-
         try:
-            await asyncio.wait_for(changed(), max(until - time.monotonic(), 0.01))
+            await asyncio.wait_for(self._changed.wait(), max(until - time.monotonic(), 0.01))
         except asyncio.TimeoutError:
             names = ", ".join(sorted({each.spec.model.name for each in self._loaded}))
             raise BusyError(
@@ -197,7 +202,7 @@ class EnginePool:
                 hint="try again later, or choose a smaller model or context",
             ) from None
 
-    async def _rest(self, loaded: Loaded) -> None:
+    def _rest(self, loaded: Loaded) -> None:
         """What happens to an engine when a request has left it."""
         if loaded.users == 0 and loaded in self._loaded:
             if loaded.retired or self._keep_alive == 0:
@@ -205,8 +210,12 @@ class EnginePool:
             elif self._keep_alive > 0:
                 loop = asyncio.get_running_loop()
                 loaded.timer = loop.call_later(self._keep_alive, self._close_idle, loaded)
-        async with self._changed:
-            self._changed.notify_all()
+        self._stir()
+
+    def _stir(self) -> None:
+        """Let those who wait for memory look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _close_idle(self, loaded: Loaded) -> None:
         if loaded.users == 0:
@@ -228,8 +237,7 @@ class EnginePool:
         finally:
             if loaded in self._loaded:
                 self._loaded.remove(loaded)
-            async with self._changed:
-                self._changed.notify_all()
+            self._stir()
 
 
 def memory_need(spec: EngineSpec) -> int:

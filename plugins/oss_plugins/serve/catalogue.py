@@ -15,7 +15,7 @@ from oss.turn.summary import SummariesInMemory
 from oss_plugins.serve.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from oss.contracts.adapter import AdapterRef
     from oss.plugins.manager import Plugins
@@ -44,13 +44,22 @@ class Catalogue:
 
     :param only: names of profiles; empty: all.
     :param parallel: how many requests run at once.
+    :param held: bytes of memory that the server's engines take: what does not fit beside them
+        fits when they go.
     :ivar version: goes up when a model is made or made anew.
     """
 
-    def __init__(self, plugins: Plugins, only: tuple[str, ...] = (), parallel: int = 1) -> None:
+    def __init__(
+        self,
+        plugins: Plugins,
+        only: tuple[str, ...] = (),
+        parallel: int = 1,
+        held: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._plugins = plugins
         self._only = only
         self._parallel = parallel
+        self._held = held
         self._served: dict[str, Served] = {}
         self.version = 0
 
@@ -116,7 +125,7 @@ class Catalogue:
 
         given = self._only_name(profile)
         resolved = resolve_profile(given, plugins=self._plugins)
-        made = gather(resolved, self._plugins)
+        made = gather(resolved, self._plugins, lent=self._held)
         if adapter:
             refs = {ref.name: ref for ref in self._fitting(made)}
             if adapter not in refs:
@@ -127,7 +136,8 @@ class Catalogue:
                     code="model_not_found",
                     param="model",
                 )
-            made = gather(resolved, self._plugins, [replace(refs[adapter], scale=1.0)])
+            ref = replace(refs[adapter], scale=1.0)
+            made = gather(resolved, self._plugins, [ref], self._held)
         made = self._with_slots(made)
         session = Session(made, self._plugins, summaries=_Bounded())
         files = [str(path) for path in resolved.files]

@@ -98,7 +98,9 @@ class Service:
         self.plugins = plugins
         self.pool = pool
         self.metrics = Metrics()
-        self.catalogue = Catalogue(plugins, settings.profiles, settings.parallel)
+        self.catalogue = Catalogue(
+            plugins, settings.profiles, settings.parallel, lambda: self.pool.held
+        )
         self.queue = Queue(settings.parallel, settings.queue, self.metrics)
         self._expected = -1
 

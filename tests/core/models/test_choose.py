@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oss.contracts.errors import ConfigError, ModelError
-from oss.models import choose_model, resolve_model
+from oss.models import choose, choose_model, resolve_model
+from oss.models.memory import MachineMemory
 from oss.plugins.manager import Plugins, load_plugins
 from oss.profile.schema import ModelTable
 from oss.testing.gguf_file import TINY, write_gguf
@@ -118,6 +119,20 @@ def test_a_named_model_too_large_for_this_machine(plugins: Plugins, huge: Path) 
     assert "model.check_memory=false" in (caught.value.hint or "")
     forced = ModelTable(name=str(huge), context=200_000, check_memory=False)
     assert choose_model(forced, plugins).model.path == huge
+
+
+def test_memory_that_others_give_back_counts_up_to_what_there_is(
+    plugins: Plugins, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = MachineMemory(2**30, 1000)
+    monkeypatch.setattr(choose, "machine_memory", lambda gpu=True: found)
+    table = ModelTable(name=str(tiny))
+    with pytest.raises(ModelError, match="needs"):
+        choose_model(table, plugins)
+    assert choose_model(table, plugins, lent=lambda: 2**29).model.path == tiny
+    found = MachineMemory(2000, 1000)
+    with pytest.raises(ModelError, match="needs"):
+        choose_model(table, plugins, lent=lambda: 2**29)
 
 
 def test_nothing_here_says_what_to_pull(plugins: Plugins) -> None:

@@ -106,6 +106,6 @@ def test_gpus_by_their_own_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found.gpu_total == (24564 + 8192) * 1024**2
     assert found.usable == found.available + 28000 * 1024**2
     tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
-    memory._nvidia_memory.cache_clear()
-    assert memory.machine_memory().gpu_total == 0
+    assert memory.machine_memory().gpu_total == found.gpu_total
+    assert memory.machine_memory_now().gpu_total == 0
     memory._nvidia_memory.cache_clear()

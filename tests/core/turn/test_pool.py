@@ -71,10 +71,13 @@ def memory(monkeypatch: pytest.MonkeyPatch, size: int) -> Any:
     return lambda: MachineMemory(size, size - len(Watched.made) + len(Watched.closed))
 
 
-async def settle() -> None:
-    """Until what closes aside has closed; a thread has a part in it."""
-    for _ in range(20):
+async def settle(pool: EnginePool, count: int) -> None:
+    """Until ``count`` engines are left: others close aside, and a thread has a part in it."""
+    for _ in range(2000):
+        if len(pool.loaded) == count:
+            return
         await asyncio.sleep(0.005)
+    raise AssertionError([loaded.spec.model.name for loaded in pool.loaded])
 
 
 async def test_one_model_is_opened_once() -> None:
@@ -118,8 +121,7 @@ async def test_a_further_adapter_replaces_the_engine_when_it_is_free() -> None:
         assert len(pool.loaded) == 2
         [d async for d in first.chat(HELLO)]
         [d async for d in second.chat(HELLO)]
-    await settle()
-    assert len(pool.loaded) == 1
+    await settle(pool, 1)
     assert {ref.name for ref in pool.loaded[0].spec.adapters} == {"x", "y"}
     async with pool.lease(spec("a", adapter("x", path="elsewhere"))):
         assert len(pool.loaded) == 2  # two adapters of one name cannot be in one engine
@@ -127,20 +129,18 @@ async def test_a_further_adapter_replaces_the_engine_when_it_is_free() -> None:
 
 
 async def test_unused_engines_go() -> None:
-    pool = EnginePool(keep_alive=0.05)
+    pool = EnginePool(keep_alive=0.2)
     async with pool.lease(spec("a")):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         assert pool.loaded
     async with pool.lease(spec("a")):
         assert len(Watched.made) == 1
-    await asyncio.sleep(0.2)
-    assert not pool.loaded
+    await settle(pool, 0)
     assert Watched.closed == ["a"]
     at_once = EnginePool(keep_alive=0)
     async with at_once.lease(spec("a")):
         pass
-    await settle()
-    assert not at_once.loaded
+    await settle(at_once, 0)
     await pool.close()
     await at_once.close()
 
@@ -178,6 +178,20 @@ async def test_one_that_does_not_fit_waits_or_is_refused_in_words(
     await pool.close()
 
 
+async def test_memory_that_comes_free_at_once_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is while the one that waits has only just begun to."""
+    pool = EnginePool(memory=memory(monkeypatch, 1), wait=60)
+
+    async def brief(name: str) -> None:
+        async with pool.lease(spec(name)) as engine:
+            assert [d async for d in engine.chat(HELLO)]
+
+    for _ in range(5):
+        await asyncio.wait_for(asyncio.gather(*(brief(name) for name in "abcabc")), 30)
+    assert len(pool.loaded) == 1
+    await pool.close()
+
+
 async def test_a_failed_opening_is_tried_again() -> None:
     pool = EnginePool()
     Watched.next_failure = ModelError("broken")
@@ -188,8 +202,7 @@ async def test_a_failed_opening_is_tried_again() -> None:
     Watched.next_failure = None
     async with pool.lease(spec("a")) as engine:
         assert engine.info.context == 64
-    await settle()
-    assert len(pool.loaded) == 1
+    await settle(pool, 1)
     await pool.close()
 
 
@@ -222,8 +235,7 @@ async def test_a_dead_engine_gets_no_new_requests(monkeypatch: pytest.MonkeyPatc
         async with pool.lease(spec("a")) as other:
             assert len(Watched.made) == 2
             assert [d async for d in other.chat(HELLO)]
-    await settle()
-    assert len(pool.loaded) == 1
+    await settle(pool, 1)
     await pool.close()
 
 
@@ -291,8 +303,7 @@ async def test_an_engine_that_says_it_died_is_not_asked_again() -> None:
             async for _ in engine.chat(HELLO):
                 pass
         assert pool.loaded[0].retired
-    await settle()
-    assert pool.loaded == ()
+    await settle(pool, 0)
     async with pool.lease(answers) as engine:
         assert [d async for d in engine.chat(HELLO)]
     await pool.close()

@@ -32,7 +32,14 @@ from oss.testing import fakes
 from oss.testing.fakes import FakeAnswer, FakeBackend
 from oss.turn.pool import EnginePool
 from oss.turn.spec import EngineSpec
-from oss.turn.warm import WarmEngine, address_file, call, find_address, open_engine
+from oss.turn.warm import (
+    WarmEngine,
+    address_file,
+    call,
+    find_address,
+    lent_memory,
+    open_engine,
+)
 from oss.turn.warm_server import WarmServer
 
 if TYPE_CHECKING:
@@ -100,6 +107,20 @@ async def test_answers_come_from_the_background(
         assert len(pool.loaded) == 1
         inner = pool.loaded[0].engine
         assert inner.requests[0].adapter_scales == {"a": 0.25}  # type: ignore[union-attr]
+
+
+async def test_what_its_engines_hold_is_lent(
+    spec: EngineSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lent_memory() == 0
+    async with background(monkeypatch) as pool:
+        assert await asyncio.to_thread(lent_memory) == 0
+        async with open_engine(spec):
+            pool.loaded[0].need = 12345
+            assert await asyncio.to_thread(lent_memory) == 12345
+        address = address_file().read_text(encoding="utf-8")
+    address_file().write_text(address, encoding="utf-8")
+    assert lent_memory() == 0, "it is dead"
 
 
 async def test_closing_stops_the_generation(

@@ -155,7 +155,12 @@ def server(oss_home: OssHome, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     ScriptedBackend.opened = []
     monkeypatch.setattr(fakes, "FakeBackend", ScriptedBackend)
     oss_home.write("config/profiles/mine.toml", PROFILE)
-    plugins = Plugins([EntryPoint("fakes", "oss.testing.plugin", "oss", "1")])
+    plugins = Plugins(
+        [
+            EntryPoint("fakes", "oss.testing.plugin", "oss", "1"),
+            EntryPoint("sources", "oss_plugins.sources", "oss", "1"),
+        ]
+    )
 
     def start(**settings: Any) -> Any:
         settings.setdefault("profiles", ("mine",))
