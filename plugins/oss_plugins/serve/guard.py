@@ -42,9 +42,13 @@ class Guard:
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
 
+        status = ""
+
         async def counted(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                self._metrics.requests.labels(path, str(message["status"])).inc()
+                status = str(message["status"])
+                self._metrics.requests.labels(path, status).inc()
             await send(message)
 
         headers = {
@@ -56,6 +60,11 @@ class Guard:
             await self._app(scope, limited, counted)
         except ApiError as error:
             await error.response()(scope, receive, counted)
+        except Exception:  # a bug of ours: told in the API's shape; its traceback goes to the log
+            if not status:
+                failure = ApiError(500, "the server has failed; its log says more")
+                await failure.response()(scope, receive, counted)
+            raise
 
     def _check(self, scope: Scope, headers: dict[str, str]) -> None:
         key = self._settings.key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import socket
 import sys
@@ -58,7 +59,7 @@ async def _run(settings: Settings, host: str, port: int, *, load: bool) -> int:
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.grace),
+        timeout_graceful_shutdown=math.ceil(settings.grace),  # it takes whole seconds
         ws="none",
         proxy_headers=False,
         loop="asyncio",

@@ -72,6 +72,26 @@ def test_running_answers_may_end(cli: OssCli) -> None:
         assert process.wait(20) == 0
 
 
+def test_answers_that_take_longer_than_the_grace_are_ended(cli: OssCli) -> None:
+    long = "a " * 300_000  # more than sockets hold of an answer that is not read
+    cli.home.write(
+        "config/profiles/mine.toml",
+        PROFILE + f'    [backend.fake]\n    answers = ["{long}"]\n',
+    )
+    with serving(cli, "-p", "mine", "--grace", "0.5") as (process, port):
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        body = {"model": "mine", "messages": [{"role": "user", "content": "x"}], "stream": True}
+        connection.request("POST", "/v1/chat/completions", json.dumps(body))
+        answer = connection.getresponse()
+        answer.read(100)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        connection.close()
+        assert process.stderr is not None
+        rest = process.stderr.read().decode()
+        assert "Traceback" not in rest
+
+
 def test_a_key_from_a_file(cli: OssCli) -> None:
     path = cli.home.write("key", "sésame\n")
     path.chmod(0o644)

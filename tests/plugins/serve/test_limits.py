@@ -149,6 +149,50 @@ def test_other_hosts_and_foreign_pages(server: Callable[..., Any]) -> None:
         assert answer.getheader("access-control-allow-origin") is None
 
 
+def test_a_page_that_is_allowed_may_ask_first(server: Callable[..., Any]) -> None:
+    """Programs in pages send headers of their own, and browsers ask whether they may; with a key
+    too, which that question does not carry.
+    """
+    wanted = {
+        "Origin": "http://good.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang",
+    }
+    with server(origins=("http://good.example",), key="sesame") as live:
+        answer = live.send("OPTIONS", CHAT, headers=wanted)
+        assert answer.status == 200
+        assert answer.getheader("access-control-allow-origin") == "http://good.example"
+        assert "x-stainless-lang" in answer.getheader("access-control-allow-headers")
+        headers = {"Origin": "http://good.example", "Authorization": "Bearer sesame"}
+        answer = live.send("GET", "/v1/models", headers=headers)
+        assert answer.status == 200
+        assert answer.getheader("access-control-allow-origin") == "http://good.example"
+        answer = live.send("OPTIONS", CHAT, headers={**wanted, "Origin": "http://evil.example"})
+        assert answer.status == 400
+        assert answer.getheader("access-control-allow-origin") is None
+    with server() as live:
+        answer = live.send("OPTIONS", CHAT, headers=wanted)
+        assert answer.status == 403
+        assert answer.getheader("access-control-allow-origin") is None
+
+
+def test_a_bug_of_ours_is_told_in_the_apis_shape_and_counted(
+    server: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    with server() as live:
+        monkeypatch.setattr(live.service, "check", broken)
+        status, found = live.chat()
+        assert status == 500
+        assert found["error"]["type"] == "server_error"
+        assert "a bug" not in found["error"]["message"]
+        metrics = live.send("GET", "/metrics").read().decode()
+        assert f'oss_requests_total{{path="{CHAT}",status="500"}} 1.0' in metrics
+    assert "ZeroDivisionError: a bug" in capsys.readouterr().err
+
+
 def test_the_queue_is_bounded_and_says_when_to_come_again(server: Callable[..., Any]) -> None:
     with server(parallel=1, queue=1) as live:
         live.script += [SLOW, "second"]
@@ -224,7 +268,7 @@ def test_a_dead_engine_is_replaced(live: Any, monkeypatch: pytest.MonkeyPatch) -
     assert found[0][0] == 502
     assert live.chat("again")[0] == 200
     assert len(live.engines) == 2
-    assert len(live.service.pool.loaded) == 1
+    wait_for(lambda: len(live.service.pool.loaded) == 1)
 
 
 def test_engines_that_fall_silent_are_looked_at(live: Any, monkeypatch: pytest.MonkeyPatch) -> None:
