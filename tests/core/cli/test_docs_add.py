@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+
+from oss.retrieval.indexing.manifest import Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,9 +144,8 @@ def test_a_suffix_is_given_a_loader_and_remembered(cli: OssCli) -> None:
 def test_two_at_once_are_kept_apart(cli: OssCli) -> None:
     put(cli, "a.md", "Text.")
     cli.run("docs", "add", "a.md", "--to", "work", "--embedder", "fake").ok()
-    from filelock import FileLock
-
-    with FileLock(cli.home.path / "data" / "collections" / "work" / "indexing.lock"):
+    manifest = Manifest(cli.home.path / "data" / "collections" / "work" / "manifest.sqlite")
+    with closing(manifest):
         done = cli.run("docs", "sync", "work")
     assert done.code == 8
     assert "another process is indexing into 'work'" in done.stderr
@@ -168,13 +171,11 @@ def test_ctrl_c_keeps_what_is_done(cli: OssCli) -> None:
 
 
 def rows(manifest: Path) -> int:
-    import sqlite3
-    from contextlib import closing
-
+    """As many as can be seen past the lock of the process that writes them."""
     try:
-        with closing(sqlite3.connect(f"{manifest.as_uri()}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"{manifest.as_uri()}?immutable=1", uri=True)) as db:
             return int(db.execute("SELECT count(*) FROM files").fetchone()[0])
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError:  # not there yet, or just being written
         return 0
 
 

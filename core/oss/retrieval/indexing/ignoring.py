@@ -49,15 +49,14 @@ def layers_above(folder: str) -> tuple[Layer, ...]:
     """Those of the folders around it, up to the root of its repository, outermost first; none
     outside a repository.
     """
-    found: list[Layer] = []
+    above: list[str] = []
     while not os.path.exists(os.path.join(folder, ".git")):  # noqa: PTH110, PTH118
         parent = os.path.dirname(folder)  # noqa: PTH120
         if parent == folder:
             return ()
-        if layer := layer_of(parent):
-            found.append(layer)
+        above.append(parent)
         folder = parent
-    return tuple(reversed(found))
+    return tuple(layer for parent in reversed(above) if (layer := layer_of(parent)))
 
 
 def ignored(path: str, layers: tuple[Layer, ...]) -> bool:

@@ -83,24 +83,11 @@ def indexing(store: VectorStore, name: str) -> Iterator[Manifest]:
 
     :raises BusyError: another process is indexing into it.
     """
-    from filelock import FileLock, Timeout
-
     path = manifest_path(store, name)
     with storage_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.parent / "indexing.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise BusyError(
-                f"another process is indexing into '{name}'",
-                hint="wait until it is done, then run the same command again",
-            ) from error
-    try:
-        with closing(Manifest(path)) as manifest:
-            yield manifest
-    finally:
-        lock.release()
+    with closing(Manifest(path)) as manifest:
+        yield manifest
 
 
 def forget_sources(store: VectorStore, name: str, sources: Iterable[str]) -> None:
@@ -121,18 +108,39 @@ def forget_collection(store: VectorStore, name: str) -> None:
 
 
 class Manifest:
-    """The database. Used from one thread."""
+    """The database, locked for this process until it is closed, or the process is killed. Used
+    from one thread.
+
+    :raises BusyError: another process has it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._faults():
-            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
             try:
+                self._lock()
                 if self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
                     self._make()
             except BaseException:
                 self._db.close()
                 raise
+
+    def _lock(self) -> None:
+        """With SQLite's own lock: a file of its own for that, made, locked and let go, takes as
+        long as looking at a hundred files.
+        """
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # what is locked stays so
+        try:
+            self._db.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            raise BusyError(
+                f"another process is indexing into '{self.path.parent.name}'",
+                hint="wait until it is done, then run the same command again",
+            ) from error
+        self._db.execute("COMMIT")
 
     def _make(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -195,21 +203,14 @@ class Manifest:
         """Whether these are the files that :meth:`settle` was told of, and no row has changed
         since: quicker to tell than by comparing every row.
         """
-        with self._faults():
-            found = self._db.execute("SELECT value FROM notes WHERE name = ?", (_SETTLED,))
-            row = found.fetchone()
         try:
-            return bool(row) and bytes(row[0]) == msgspec.msgpack.encode(files)
+            return self.note(_SETTLED) == _digest(files)
         except UnicodeEncodeError:  # a name that is not UTF-8 has no row
             return False
 
     def settle(self, files: Mapping[str, tuple[int, int]]) -> None:
         """Remember that these files, in this order, are what the rows say."""
-        with self._faults():
-            self._db.execute(
-                "INSERT OR REPLACE INTO notes VALUES (?, ?)",
-                (_SETTLED, msgspec.msgpack.encode(files)),
-            )
+        self.set_note(_SETTLED, _digest(files))
 
     def _unsettle(self) -> None:
         self._db.execute("DELETE FROM notes WHERE name = ?", (_SETTLED,))
@@ -279,3 +280,7 @@ class Manifest:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+
+
+def _digest(files: Mapping[str, tuple[int, int]]) -> str:
+    return hashlib.sha256(msgspec.msgpack.encode(files)).hexdigest()

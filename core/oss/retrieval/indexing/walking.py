@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,9 @@ from oss.retrieval.indexing.ignoring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from oss.retrieval.indexing.roots import Root, Rules
-
-_TYPE = 0o170000  # the bits that stat.S_IFMT keeps
-_REGULAR = stat.S_IFREG
 
 
 @dataclass
@@ -66,7 +64,7 @@ def find_files(roots: Iterable[Root]) -> Found:
             found.faults[root.path] = reason(error)
             continue
         if stat.S_ISDIR(info.st_mode):
-            files = _walk(root, found.faults)
+            files = _Walk(root, found.faults).run()
             found.folders.append(root)
         elif stat.S_ISREG(info.st_mode):
             files = {root.path: (info.st_size, info.st_mtime_ns)}
@@ -86,46 +84,79 @@ def reason(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _walk(root: Root, faults: dict[str, str]) -> dict[str, tuple[int, int]]:
-    rules = root.rules
-    follow, hidden = rules.follow, rules.hidden
-    start: tuple[Layer, ...] = layers_above(root.path) if rules.gitignore else ()
-    last = (patterns(root.path, rules.exclude),) if rules.exclude else ()
-    only = patterns(root.path, [f"/{root.only}"]) if root.only else None
-    files: dict[str, tuple[int, int]] = {}
-    visited: set[tuple[int, int]] = set()
-    waiting = [(root.path, start)]
-    while waiting:
-        folder, layers = waiting.pop()
-        try:
-            with os.scandir(folder) as scan:
-                entries = list(scan)
-            if rules.follow:
-                info = os.stat(folder)  # noqa: PTH116
-                if (info.st_dev, info.st_ino) in visited:
-                    continue
-                visited.add((info.st_dev, info.st_ino))
-        except OSError as error:
-            faults[folder] = reason(error)
-            continue
-        names = [entry.name for entry in entries]
-        if rules.gitignore and GITIGNORE in names and (own := layer_of(folder)):
-            layers = (*layers, own)
-        both = (*layers, *last)
-        for name, entry in zip(names, entries, strict=True):
+class _Walk:
+    """One root, folder by folder."""
+
+    def __init__(self, root: Root, faults: dict[str, str]) -> None:
+        rules = root.rules
+        self.rules = rules
+        self.faults = faults
+        self.files: dict[str, tuple[int, int]] = {}
+        self._last = (patterns(root.path, rules.exclude),) if rules.exclude else ()
+        self._only = patterns(root.path, [f"/{root.only}"]) if root.only else None
+        self._visited: set[tuple[int, int]] = set()
+        start: tuple[Layer, ...] = layers_above(root.path) if rules.gitignore else ()
+        self._waiting = [(root.path, start)]
+
+    def run(self) -> dict[str, tuple[int, int]]:
+        """The files."""
+        while self._waiting:
+            folder, layers = self._waiting.pop()
+            try:
+                with _opened(folder) as handle:
+                    self._look(folder, handle, layers)
+            except OSError as error:
+                self.faults[folder] = reason(error)
+        return self.files
+
+    def _look(self, folder: str, handle: int | str, layers: tuple[Layer, ...]) -> None:
+        rules = self.rules
+        follow, hidden = rules.follow, rules.hidden
+        if follow:
+            info = os.stat(handle)  # noqa: PTH116  it may be a handle
+            if (info.st_dev, info.st_ino) in self._visited:
+                return
+            self._visited.add((info.st_dev, info.st_ino))
+        with os.scandir(handle) as scan:
+            entries = list(scan)
+        if rules.gitignore and GITIGNORE in [entry.name for entry in entries]:
+            own = layer_of(folder)
+            layers = (*layers, own) if own else layers
+        both, only, files = (*layers, *self._last), self._only, self.files
+        picky = bool(both or only)
+        base = folder.rstrip(os.sep) + os.sep
+        for entry in entries:
+            name = entry.name
             if name[0] == "." and (name == ".git" or not hidden):
                 continue
+            path = base + name
             try:
-                if entry.is_dir(follow_symlinks=follow):
-                    if not (both and ignored(entry.path + os.sep, both)):
-                        waiting.append((entry.path, layers))
+                if not entry.is_file(follow_symlinks=follow):
+                    if entry.is_dir(follow_symlinks=follow):
+                        if not ignored(path + os.sep, both):
+                            self._waiting.append((path, layers))
+                        continue
+                    if not (follow and entry.is_symlink()):
+                        continue  # a device, a pipe, a link that is not followed
+                if picky and (ignored(path, both) or (only and not only.says(path))):
                     continue
-                if (both and ignored(entry.path, both)) or (only and not only.says(entry.path)):
-                    continue
-                info = entry.stat(follow_symlinks=follow)
+                info = entry.stat(follow_symlinks=follow)  # of a link to nothing, an error
             except OSError as error:
-                faults[entry.path] = reason(error)
+                self.faults[path] = reason(error)
                 continue
-            if info.st_mode & _TYPE == _REGULAR:
-                files[entry.path] = (info.st_size, info.st_mtime_ns)
-    return files
+            files[path] = (info.st_size, info.st_mtime_ns)
+
+
+@contextmanager
+def _opened(folder: str) -> Iterator[int | str]:
+    """A handle of a folder where the system has such, else its path: below a handle files are
+    looked at by their names alone, without going through the whole path for each.
+    """
+    if os.scandir not in os.supports_fd:
+        yield folder
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
