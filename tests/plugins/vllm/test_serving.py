@@ -82,19 +82,19 @@ def test_a_killed_vllm_costs_the_running_answers_alone(
     oss_cli.home.write(
         "config/profiles/mine.toml", PROFILE.format(path=json.dumps(str(starter.path)))
     )
-    with serving(oss_cli, "-p", "mine") as (process, port):
-        first = post(port, max_tokens=4)
+    with serving(oss_cli, "-p", "mine") as live:
+        first = post(live.port, max_tokens=4)
         assert first.status == 200, first.read()
         assert json.loads(first.read())["choices"][0]["message"]["content"]
-        streams = [post(port, max_tokens=800, stream=True) for _ in range(2)]
+        streams = [post(live.port, max_tokens=800, stream=True) for _ in range(2)]
         for stream in streams:
             assert stream.status == 200
             stream.readline()
         whole: list[HTTPResponse] = []
-        asking = threading.Thread(target=lambda: whole.append(post(port, max_tokens=800)))
+        asking = threading.Thread(target=lambda: whole.append(post(live.port, max_tokens=800)))
         asking.start()
         streams[0].readline()
-        killed = vllm_processes(process.pid)
+        killed = vllm_processes(live.process.pid)
         assert killed
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
@@ -105,9 +105,9 @@ def test_a_killed_vllm_costs_the_running_answers_alone(
         asking.join(60)
         whole[0].read()
         assert whole[0].status in (200, 502), "it may have come after the death, and be answered"
-        after = post(port, max_tokens=4)
+        after = post(live.port, max_tokens=4)
         assert after.status == 200, after.read()
         assert json.loads(after.read())["choices"][0]["message"]["content"]
-        assert not set(killed) & set(vllm_processes(process.pid))
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert not set(killed) & set(vllm_processes(live.process.pid))
+        live.process.send_signal(signal.SIGINT)
+        assert live.process.wait(60) == 0
