@@ -144,11 +144,18 @@ def _passages_line(found: int, left_out: int) -> str:
 
 
 def sources_lines(event: Cited) -> list[str]:
-    """The sources under an answer: those that it cites, or all where it cites none."""
+    """The sources under an answer: those that it cites; else those that its words point to; else
+    all that it was given. The first line says which.
+    """
     from oss.cli.sources import linked, place_text
 
-    numbers = event.numbers or tuple(range(1, len(event.passages) + 1))
-    title = "sources:" if event.numbers else "the answer cites none of what it was given:"
+    if event.numbers:
+        title, numbers = "sources:", event.numbers
+    elif event.attributed:
+        title, numbers = "sources by their words (the answer cites none):", event.attributed
+    else:
+        title = "the answer cites none of what it was given:"
+        numbers = tuple(range(1, len(event.passages) + 1))
     lines = [title]
     for number in numbers:
         passage = event.passages[number - 1]
@@ -218,6 +225,12 @@ def answer_json(record: Record, done: Done, facts: dict[str, Any]) -> str:
                 for event in record.events
                 if isinstance(event, Cited)
                 for number in event.numbers
+            ],
+            "attributed": [
+                {"number": number, "source": event.passages[number - 1].source}
+                for event in record.events
+                if isinstance(event, Cited)
+                for number in event.attributed
             ],
             "notices": [e.message for e in record.events if isinstance(e, Notice)],
         },

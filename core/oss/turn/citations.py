@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from oss.turn.attribution import attribute
 from oss.turn.events import Cited
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ class CitationFilter:
         text, self._waiting = self._waiting, ""
         return self._through(text)
 
-    def event(self) -> Cited:
-        """What the answer cited."""
-        return Cited(tuple(self.passages), tuple(self.cited), tuple(self.removed))
+    def event(self, answer: str) -> Cited:
+        """What the answer cited, or what its words point to where it cited nothing."""
+        passages = tuple(self.passages)
+        attributed = () if self.cited else attribute(answer, passages)
+        return Cited(passages, tuple(self.cited), tuple(self.removed), attributed)
 
     def _through(self, text: str) -> str:
         passed = []

@@ -35,11 +35,14 @@ class Cited:
     :param passages: all that the model was given; number ``n`` is ``passages[n - 1]``.
     :param numbers: those that it cites, in the order in which it does.
     :param removed: marks that named no passage, and were taken out of the answer.
+    :param attributed: where it cites none, the passages that the program finds its words in, the
+        likeliest first.
     """
 
     passages: tuple[Passage, ...]
     numbers: tuple[int, ...] = ()
     removed: tuple[str, ...] = ()
+    attributed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

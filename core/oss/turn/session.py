@@ -255,7 +255,7 @@ class Session:
         async with aclosing(answering.run((*fitted.messages, *tail), user)) as events:
             async for event in events:
                 if isinstance(event, Done) and citations is not None and citations.passages:
-                    yield citations.event()
+                    yield citations.event(event.answer)
                 yield event
 
     def check(

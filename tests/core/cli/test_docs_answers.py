@@ -39,8 +39,10 @@ QUESTIONS = {
 
 
 @pytest.mark.usefixtures("embedders_here")
-def test_the_right_file_is_named_under_the_answer(starter_home: OssHome, oss_cli: OssCli) -> None:
-    """In 8 of 10 cases the source named first, cited or given, is the right one."""
+def test_the_right_file_is_cited_under_the_answer(starter_home: OssHome, oss_cli: OssCli) -> None:
+    """In 8 of 10 cases: by the model, or, where it cites nothing, by the words of its answer. What
+    the model was merely given does not count.
+    """
     for name, text in FILES.items():
         (starter_home.cwd / name).write_text(text, encoding="utf-8")
     oss_cli.run("docs", "add", ".", "--to", "house").ok()
@@ -54,10 +56,10 @@ def test_the_right_file_is_named_under_the_answer(starter_home: OssHome, oss_cli
     for question, source in QUESTIONS.items():
         found = oss_cli.run("run", "--profile", "house", "--json", "-n", question).ok().json()
         assert found["answer"].strip()
-        named = found["citations"] or found["passages"]
-        right += named[0]["source"].endswith(source)
+        named = found["citations"] or found["attributed"]
+        right += bool(named) and named[0]["source"].endswith(source)
         cited += bool(found["citations"])
-    print(f"the right file first: {right} of 10; the model cites by itself: {cited} of 10")
+    print(f"the right file: {right} of 10; cited by the model itself: {cited} of 10")
     assert right >= 8
 
 

@@ -61,4 +61,30 @@ def test_passages_that_come_later_may_be_cited() -> None:
     assert checked.feed("so [2] ") == "so "
     passages.append(TWO[1])
     assert checked.feed("so [2]") == "so [2]"
-    assert checked.event().numbers == (2,)
+    assert checked.event("so [2]").numbers == (2,)
+
+
+HOUSE = [
+    Passage("Parcels leave the warehouse every weekday at noon.", "shipping.md"),
+    Passage("Visitors park on level three. The gate code is 4711.", "parking.md"),
+    Passage("Книги выдаются на три недели, продлить можно один раз.", "books.md"),
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "attributed"),
+    [
+        ("The code of the gate is 4711.", (2,)),
+        ("They leave the warehouse at noon. The gate has a code.", (1, 2)),
+        ("Книгу выдают на три недели.", (3,)),
+        ("Level three is for visitors [2].", ()),  # it cites by itself
+        ("I do not know.", ()),
+        ("The moon is made of green cheese, says the code of conduct.", ()),
+        ("Yes.", ()),
+        ("", ()),
+    ],
+)
+def test_where_nothing_is_cited_words_tell(answer: str, attributed: tuple[int, ...]) -> None:
+    checked = CitationFilter(HOUSE)
+    text = checked.feed(answer) + checked.end()
+    assert checked.event(text).attributed == attributed

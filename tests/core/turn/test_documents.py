@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oss.cli.answer import sources_lines
 from oss.contracts.errors import CapabilityError, UsageError
 from oss.contracts.messages import Message, ToolCall
 from oss.contracts.retriever import Document
@@ -50,6 +51,24 @@ async def test_citations_are_checked_and_reported(
     assert [p.source for p in cited.passages] == ["limits.md"]
     assert (cited.numbers, cited.removed) == ((1,), ("[4]",))
     assert events.index(cited) == len(events) - 2
+
+
+async def test_an_answer_that_cites_nothing_is_attributed(
+    bench: Any, gathered: Callable[..., Any], open_documents: Callable[..., Any]
+) -> None:
+    bench.script("Ten requests a minute is the limit.")
+    fee = Document("fees.md", "The fee is one euro.")
+    async with open_documents(fee, LIMIT) as session:
+        events = await gathered(session.turn([], "What is the limit, and what the fee?"))
+    (cited,) = of(Cited, events)
+    assert cited.numbers == ()
+    assert [cited.passages[n - 1].source for n in cited.attributed] == ["limits.md"]
+    assert sources_lines(cited)[0] == "sources by their words (the answer cites none):"
+    assert "limits.md" in sources_lines(cited)[1]
+    assert len(sources_lines(cited)) == 2
+    assert sources_lines(Cited(cited.passages))[0] == "the answer cites none of what it was given:"
+    assert len(sources_lines(Cited(cited.passages))) == 3
+    assert sources_lines(Cited(cited.passages, (1,)))[0] == "sources:"
 
 
 async def test_strict_says_so_in_the_prompt(
