@@ -8,7 +8,6 @@ from typing import Literal
 
 INDEXED: dict[str, Literal["keyword", "integer"]] = {
     "source": "keyword",
-    "sha256": "keyword",
     "language": "keyword",
     "format": "keyword",
     "page": "integer",

@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 _BATCH = 512
 _VALUES = 1_000_000
 _GRAPH = edge.HnswIndexConfig(m=16, ef_construct=64, full_scan_threshold=10_000)
+_KEYWORD = edge.KeywordIndexParams(memory=edge.Memory.Cold)
+_RANGE = edge.IntegerIndexParams(
+    lookup=False, range=True, enable_hnsw=False, memory=edge.Memory.Cold
+)
+_COUNT = edge.IntegerIndexParams(
+    lookup=True, range=False, enable_hnsw=False, memory=edge.Memory.Cold
+)
+_INDEXES = {
+    **{name: _KEYWORD if kind == "keyword" else _RANGE for name, kind in INDEXED.items()},
+    "words": _COUNT,
+}
+"""Numbers are compared, or counted; not both, and no graph of their own is built for them: every
+index is filled with every point, and takes a twentieth of the time that filling takes.
+"""
+_COUNTED = frozenset(name for name, index in _INDEXES.items() if index is not _RANGE)
 _EXPLORED = 512
 """Points looked at in the graph for a search. A graph that is built with less care (the engine's
 own is 100) takes a third less time, and searched with more (again 100) it finds 99 of 100 of the
@@ -96,20 +111,18 @@ class EmbeddedCollection(FolderCollection):
             vectors=edge.EdgeVectorParams(
                 size=settings.dimension, distance=edge.Distance.Cosine, hnsw_config=_GRAPH
             ),
-            sparse_vectors={fields.SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+            sparse_vectors={
+                fields.SPARSE: edge.EdgeSparseVectorParams(
+                    modifier=edge.Modifier.Idf, memory=edge.Memory.Cold
+                )
+            },
             wal_enabled=True,
         )
-        kinds = {
-            "keyword": edge.PayloadSchemaType.Keyword,
-            "integer": edge.PayloadSchemaType.Integer,
-        }
         with _shard_errors(folder.name):
             shard = edge.EdgeShard.create(str(path), config)
-            for name, kind in INDEXED.items():
-                operation = edge.UpdateOperation.create_field_index(
-                    fields.key_of(name), kinds[kind]
-                )
-                shard.update(operation)
+            for name, index in _INDEXES.items():
+                key = fields.key_of(name)
+                shard.update(edge.UpdateOperation.create_field_index(key, index))
             shard.flush()
         folder.write_settings(settings)
         return cls(folder, settings, shard)
@@ -236,7 +249,7 @@ class EmbeddedCollection(FolderCollection):
 
     def values(self, field: str) -> dict[str | int | bool, int]:
         """From the index where there is one, else by looking at every point."""
-        if field not in INDEXED:
+        if field not in _COUNTED:
             return super().values(field)
         request = edge.FacetRequest(key=fields.key_of(field), limit=_VALUES, exact=True)
         with _shard_errors(self.name):
