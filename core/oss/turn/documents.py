@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from oss.contracts.chat import Delta
     from oss.contracts.filters import Filter
-    from oss.contracts.retriever import Passage, Retriever
+    from oss.contracts.retriever import Embedder, Passage, Retriever
     from oss.plugins.manager import Plugins
     from oss.profile.schema import RetrieverTable
     from oss.turn.budget import Budget
@@ -89,6 +90,20 @@ class Documents:
         both = AllOf(conditions) if len(conditions) > 1 else next(iter(conditions), None)
         found: Sequence[Passage] = await self.retriever.search(query, k or self.table.k, both)
         return tuple(self.plugins.pipe("oss_screen_passages", "passages", found, query=query))
+
+    async def embedder(self) -> Embedder | None:
+        """What made the vectors of the first collection; ``None`` where the retriever keeps them
+        to itself.
+
+        :raises UsageError: no such collection, or what is installed makes other vectors.
+        """
+        from oss.retrieval.search import StoreRetriever
+
+        if not isinstance(self.retriever, StoreRetriever):
+            return None
+        name = self.retriever.collections[0]
+        settings = await asyncio.to_thread(self.retriever.store.settings, name)
+        return self.retriever.embedder(name, settings)
 
     async def nothing(self) -> str:
         """Why nothing was found, for the user: an empty index is not a question without answer.

@@ -39,6 +39,7 @@ def oss_backends() -> list[Descriptor]:
                     "tools",
                     "json_schema",
                     "logprobs",
+                    "embeddings",
                     "reasoning",
                     "adapters",
                     "per_request_adapters",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from oss.contracts.backend import Capability, EngineInfo
 from oss.contracts.chat import Delta
@@ -19,16 +20,19 @@ from oss.engines.thinking import ThinkParser, opens_thinking
 from oss.engines.toolcalls import parsed_calls
 from oss_plugins.hf_transformers.analysis import ForwardPass, forward_pass
 from oss_plugins.hf_transformers.constraint import Constrainer
+from oss_plugins.hf_transformers.embedding import embed
 from oss_plugins.hf_transformers.prompt import prompt_ids
 from oss_plugins.hf_transformers.row import Piece, Row
 from oss_plugins.hf_transformers.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from oss.contracts.chat import ChatRequest, Sampling
     from oss.contracts.messages import Message, ToolSpec
     from oss_plugins.hf_transformers.loading import Loaded
+
+T = TypeVar("T")
 
 
 class TransformersEngine(CallingEngine):
@@ -40,9 +44,11 @@ class TransformersEngine(CallingEngine):
         self._harmony = is_harmony(template)
         self.native_tools = "tools" in template and (self._harmony or "<tool_call>" in template)
         self._constrainer: Constrainer | None = None
-        self._worker = Worker(loaded, options["batch"])
+        self._batch = options["batch"]
+        self._worker = Worker(loaded, self._batch)
         capabilities = {
             Capability.LOGPROBS,
+            Capability.EMBEDDINGS,
             Capability.REASONING,
             Capability.ADAPTERS,
             Capability.PER_REQUEST_ADAPTERS,
@@ -93,20 +99,40 @@ class TransformersEngine(CallingEngine):
             else prompt_ids(tokenizer, prompt, (), None)
         )
         self._check_fits(len(ids))
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[ForwardPass] = loop.create_future()
+        return await self._alone(lambda: forward_pass(self._loaded, ids))
 
-        def settle(found: ForwardPass | None, error: Exception | None) -> None:
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One vector of length 1 for each text, pooled as the model's files say. Adapters act at
+        the scales they were opened with.
+        """
+        if not texts:
+            return []
+        tokenizer = self._loaded.tokenizer
+        rows = [tokenizer(text)["input_ids"] or [tokenizer.eos_token_id or 0] for text in texts]
+        for row in rows:
+            self._check_fits(len(row))
+        vectors: list[list[float]] = []
+        for start in range(0, len(rows), self._batch):
+            part = rows[start : start + self._batch]
+            vectors += await self._alone(partial(embed, self._loaded, part, self._loaded.pooling))
+        return vectors
+
+    async def _alone(self, work: Callable[[], T]) -> T:
+        """The result of a function that needs the model for itself."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(found: T | None, error: Exception | None) -> None:
             if future.done():
                 return
             if error is not None:
                 future.set_exception(error)
-            elif found is not None:
-                future.set_result(found)
+            else:
+                future.set_result(cast("T", found))
 
-        def work() -> None:
+        def run() -> None:
             try:
-                found = forward_pass(self._loaded, ids)
+                found = work()
             except BaseException as error:
                 loop.call_soon_threadsafe(settle, None, as_death(error))
                 if not isinstance(error, Exception):
@@ -114,7 +140,7 @@ class TransformersEngine(CallingEngine):
             else:
                 loop.call_soon_threadsafe(settle, found, None)
 
-        self._worker.submit(work)
+        self._worker.submit(run)
         return await future
 
     async def _prepare(self, request: ChatRequest) -> None:

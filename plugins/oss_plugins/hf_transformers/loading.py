@@ -13,12 +13,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from oss.contracts.errors import BackendError, CapabilityError, ModelError
 from oss.models.memory import machine_memory
+from oss_plugins.hf_transformers.embedding import pooling_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from oss.contracts.adapter import AdapterRef
+    from oss_plugins.hf_transformers.embedding import Pooling
 
 _PROBE = "The quick brown fox jumps over the lazy dog."
 
@@ -30,12 +32,14 @@ class Loaded:
     :ivar model: a ``PreTrainedModel``, or a ``PeftModel`` around one where there are adapters.
     :ivar keys: adapter name to what PEFT calls it (PEFT forbids dots in names).
     :ivar experts: per layer; 0 for a dense model.
+    :ivar pooling: how tokens become one vector.
     """
 
     model: Any
     tokenizer: Any
     context: int
     experts: int
+    pooling: Pooling = "mean"
     adapters: tuple[AdapterRef, ...] = ()
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -110,6 +114,7 @@ def load(path: Path, adapters: Sequence[AdapterRef], options: Mapping[str, Any])
         tokenizer,
         _context(config, options["context"]),
         getattr(config, "num_local_experts", None) or getattr(config, "num_experts", None) or 0,
+        pooling_of(path),
     )
     for adapter in adapters:
         _add_adapter(loaded, adapter)

@@ -162,6 +162,49 @@ def test_logits_are_those_of_the_model(opened: Opened, starter: LocalModel) -> N
     assert not torch.equal(plain, found.logits), "the adapters act on it"
 
 
+def test_vectors_are_the_same_alone_and_in_company(opened: Opened) -> None:
+    engine = cast("TransformersEngine", opened.engine)
+    texts = ["Green tea is not fermented.", "чай", "", "The moon has no air. " * 20]
+    together = opened.run(engine.embed(texts * 3))
+    assert len(together) == 12
+    for text, vector in zip(texts, together, strict=False):
+        assert sum(x * x for x in vector) == pytest.approx(1, abs=1e-4)
+        assert opened.run(engine.embed([text]))[0] == pytest.approx(vector, abs=1e-3)
+    assert opened.run(engine.embed([])) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "pooling"),
+    [
+        (None, "mean"),
+        ('{"pooling_mode_lasttoken": true, "pooling_mode_mean_tokens": false}', "last"),
+        ('{"pooling_mode_cls_token": true}', "first"),
+        ("{", "mean"),
+    ],
+)
+def test_pooling_is_what_the_models_files_say(
+    opened: Opened, tmp_path: Path, said: str | None, pooling: str
+) -> None:
+    import torch
+
+    from oss_plugins.hf_transformers.embedding import embed, pooling_of
+
+    if said is not None:
+        (tmp_path / "1_Pooling").mkdir()
+        (tmp_path / "1_Pooling" / "config.json").write_text(said)
+    found = pooling_of(tmp_path)
+    assert found == pooling
+    loaded = cast("TransformersEngine", opened.engine)._loaded
+    ids = loaded.tokenizer("The moon has no air.")["input_ids"]
+    (vector,) = embed(loaded, [ids], found)
+    with torch.inference_mode():
+        given = torch.tensor([ids])
+        states = loaded.model(input_ids=given, output_hidden_states=True).hidden_states[-1][0]
+    wanted = {"mean": states.mean(0), "last": states[-1], "first": states[0]}[pooling]
+    wanted = wanted / wanted.norm()
+    assert vector == pytest.approx(wanted.tolist(), abs=1e-3)
+
+
 def test_expert_routing_is_for_mixtures(opened: Opened) -> None:
     assert Capability.EXPERT_ROUTING not in opened.engine.info.capabilities
 
