@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from support.markdown import blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,18 +34,19 @@ def test_a_question_about_a_file(served: Any, aider: str, tmp_path: Path, flags:
     quiet = ["--no-git", "--yes-always", "--no-pretty", "--no-check-update", "--analytics-disable"]
     quiet += ["--no-show-model-warnings", "--no-show-release-notes", "--map-tokens", "0"]
     question = "What is the capital of France? Answer in one sentence."
+    (page,) = (block.body for block in blocks("sh") if block.page.name == "aider.md")
+    for old, new in (
+        ("http://127.0.0.1:8765/v1", served.url),
+        ("openai/base", f"openai/{served.model}"),
+        ("\naider ", f"\n{shlex.quote(aider)} "),
+    ):
+        assert old in page
+        page = page.replace(old, new)
+    more = [*quiet, *flags, "--chat-mode", "ask", "--message", question, "привет.py"]
     done = subprocess.run(
-        [
-            *(aider, "--model", f"openai/{served.model}", *quiet, *flags),
-            *("--chat-mode", "ask", "--message", question, "привет.py"),
-        ],
+        ["bash", "-c", f"{page.rstrip()} {shlex.join(more)}"],
         cwd=tmp_path,
-        env={
-            **os.environ,
-            "HOME": str(tmp_path),
-            "OPENAI_API_BASE": served.url,
-            "OPENAI_API_KEY": "none",
-        },
+        env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

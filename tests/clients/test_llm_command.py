@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from support.markdown import blocks
 
 pytest.importorskip("llm")
 
@@ -17,23 +20,29 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.clients, pytest.mark.real]
 
 
-@pytest.mark.parametrize("flags", [[], ["--no-stream"]])
-def test_a_prompt(served: Any, tmp_path: Path, flags: list[str]) -> None:
+def test_the_page(served: Any, tmp_path: Path) -> None:
+    """The file and the commands of docs/clients/llm.md."""
+    (table,) = (b.body for b in blocks("yaml") if b.page.name == "llm.md")
+    (commands,) = (b.body for b in blocks("sh") if b.page.name == "llm.md")
+    assert "model_name: base" in table
+    assert "http://127.0.0.1:8765/v1" in table
     (tmp_path / "extra-openai-models.yaml").write_text(
-        f"- model_id: mine\n  model_name: {served.model}\n  api_base: {served.url}\n"
-        "  supports_tools: true\n  supports_schema: true\n"
+        table.replace("http://127.0.0.1:8765/v1", served.url).replace(": base", f": {served.model}")
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "llm", "-m", "mine", *flags, "What is the capital of France?"],
-        env={**os.environ, "LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Paris" in done.stdout
+    for line in commands.splitlines():
+        program, *words = shlex.split(line)
+        assert program == "llm"
+        done = subprocess.run(
+            [sys.executable, "-m", "llm", *words],
+            env={**os.environ, "LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Paris" in done.stdout, line
 
 
 def test_a_schema(served: Any, tmp_path: Path) -> None:

@@ -1,33 +1,54 @@
-"""The Python blocks of docs/clients.md, each in a process of its own."""
+"""The Python blocks of docs/clients, each in a process of its own."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.markdown import Block, blocks
+
 pytestmark = [pytest.mark.clients, pytest.mark.real]
-PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
-BLOCKS = [part.partition("```")[0] for part in PAGE.read_text().split("```python\n")[1:]]
+SNIPPETS = [block for block in blocks("python") if block.page.parent.name == "clients"]
+PAGES = {"openai", "langchain", "llama-index", "haystack"}
+SAYS = {"capital of France": "Paris", "papers": " numbers", "weather(": "weather", "tools=": "city"}
+"""What a snippet has to print that has such words in it."""
 
 
-@pytest.mark.parametrize("source", BLOCKS, ids=[block.split()[1] for block in BLOCKS])
-def test_a_snippet(served: Any, source: str) -> None:
-    pytest.importorskip(source.split()[1].partition(".")[0])
-    for old, new in (("http://127.0.0.1:8765/v1", served.url), ('"base"', f'"{served.model}"')):
-        assert old in source
+def test_each_client_has_a_page() -> None:
+    assert {block.page.stem for block in SNIPPETS} == PAGES
+
+
+@pytest.mark.parametrize("block", SNIPPETS, ids=[f"{b.page.stem}:{b.line}" for b in SNIPPETS])
+def test_a_snippet(served: Any, block: Block) -> None:
+    library = re.findall(r"^from (\w+)", block.body, re.M)
+    for name in library:
+        pytest.importorskip(name)
+    address = "http://127.0.0.1:8765/v1"
+    assert address in block.body
+    names = {address: served.url, '"base"': f'"{served.model}"', '"papers"': f'"{served.embedder}"'}
+    source = block.body
+    for old, new in names.items():
         source = source.replace(old, new)
     done = subprocess.run(
         [sys.executable, "-c", source],
-        env={**os.environ, "HAYSTACK_TELEMETRY_ENABLED": "False"},
+        env={
+            **os.environ,
+            "HAYSTACK_TELEMETRY_ENABLED": "False",
+            "LANGSMITH_TRACING": "false",
+            "PYTHONIOENCODING": "utf-8",
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    assert "Paris" in done.stdout
+    wanted = [said for words, said in SAYS.items() if words in block.body]
+    assert wanted
+    for said in wanted:
+        assert said in done.stdout

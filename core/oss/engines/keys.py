@@ -14,7 +14,7 @@ def read_key(spec: str, where: str) -> str | None:
 
     :param where: the profile's key, for errors. What stands there is not repeated in them: it
         may be a key.
-    :raises ConfigError: a literal key, an unset variable, an empty keyring.
+    :raises ConfigError: a literal key, an unset variable, an empty keyring, a broken key.
     """
     kind, _, name = spec.partition(":")
     if not spec:
@@ -28,8 +28,14 @@ def read_key(spec: str, where: str) -> str | None:
     if kind == "env":
         if not (key := os.environ.get(name)):
             raise ConfigError(f"{where} names the variable {name}, which is not set")
-        return key
-    return _from_keyring(name, where)
+    else:
+        key = _from_keyring(name, where)
+    key = key.strip()
+    if not key.isprintable():
+        raise ConfigError(
+            f"{where}: what {spec} holds is no key: it has a line break or a control character"
+        )
+    return key
 
 
 def _from_keyring(service: str, where: str) -> str:

@@ -69,7 +69,7 @@ class OpenAIClient:
         self._root = urlunsplit((parts.scheme, parts.netloc, root, "", ""))
         self._retries = retries
         self._client = httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers={b"Authorization": f"Bearer {key}".encode()} if key else {},
             timeout=httpx2.Timeout(timeout, connect=CONNECT_TIMEOUT_S),
             limits=httpx2.Limits(max_connections=None),
             trust_env=not is_loopback(url),  # a proxy cannot reach this machine's own servers

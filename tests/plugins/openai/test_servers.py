@@ -238,6 +238,21 @@ async def test_the_key_comes_from_the_environment(
     async with engine(server, key="env:MY_KEY"):
         pass
     assert server.asked[0].headers["authorization"] == "Bearer sesame"
+    monkeypatch.setenv("MY_KEY", "ключ\n")
+    async with engine(server, key="env:MY_KEY"):
+        pass
+    assert server.asked[1].headers["authorization"].encode("latin-1").decode() == "Bearer ключ"
+
+
+async def test_a_broken_key_is_not_repeated(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret\nX-Other: 1")
+    with pytest.raises(ConfigError, match="MY_KEY") as caught:
+        async with engine(server, key="env:MY_KEY"):
+            pass
+    assert "sk-secret" not in f"{caught.value.message} {caught.value.hint}"
+    assert not server.asked
 
 
 async def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.markdown import blocks
 from support.serving import serving
 
 if TYPE_CHECKING:
@@ -99,6 +100,25 @@ def test_a_key_from_a_file(cli: OssCli) -> None:
         assert get(live.port, "/v1/models")[0] == 401
         right = "Bearer sésame".encode().decode("latin-1")
         assert get(live.port, "/v1/models", Authorization=right)[0] == 200
+
+
+def test_another_oss_asks_it(cli: OssCli) -> None:
+    """With the profile of docs/clients/oss.md."""
+    pytest.importorskip("httpx2")
+    pytest.importorskip("tenacity")
+    (page,) = (block.body for block in blocks("toml") if block.page.parent.name == "clients")
+    assert '"remote:base"' in page
+    path = cli.home.write("key", "ключ sesame\n")
+    path.chmod(0o600)
+    with serving(cli, "-p", "mine", "--key", f"file:{path}") as live:
+        page = page.replace("http://192.168.1.5:8765/v1", live.url).replace(":base", ":mine")
+        cli.home.write("config/profiles/far.toml", page)
+        asked = ("run", "--no-log", "--profile", "far", "Привет, мир!")
+        found = cli.run(*asked, env={"OSS_KEY": "ключ sesame"}).ok()
+        assert found.stdout.strip() == "Привет, мир!"
+        refused = cli.run(*asked, env={"OSS_KEY": "wrong"}).failed(5)
+        assert "401" in refused.stderr
+        assert "hint:" in refused.stderr
 
 
 def test_what_it_refuses(cli: OssCli) -> None:
