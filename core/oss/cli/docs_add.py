@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 )
 @click.option("--name", "title", help="What to call a text from stdin; 'stdin' if left out.")
 @click.option("--embedder", help="For a new collection; chosen by language if left out.")
+@click.option(
+    "--embedder-option",
+    "options",
+    multiple=True,
+    help="Of that embedder: model=NAME. 'oss plugins show' lists them.",
+)
 @click.option("--words", type=click.IntRange(20, 2000), help="Words per chunk of a new collection.")
 @click.option("--exclude", multiple=True, help="Leave out what this matches, as .gitignore does.")
 @click.option("--no-gitignore", is_flag=True, help="Take what .gitignore leaves out.")
@@ -42,6 +48,7 @@ def add(
     from_list: BinaryIO | None,
     title: str | None,
     embedder: str | None,
+    options: tuple[str, ...],
     words: int | None,
     exclude: tuple[str, ...],
     no_gitignore: bool,
@@ -82,8 +89,31 @@ def add(
     text = sys.stdin.buffer.read() if "-" in paths else None
     place = open_place(profile, store, url)
     task = Task(place.store, place.plugins, name)
-    report = task.add(roots, embedder=embedder, words=words, text=text, title=title or "stdin")
+    report = task.add(
+        roots,
+        embedder=embedder,
+        options=_options(options, embedder),
+        words=words,
+        text=text,
+        title=title or "stdin",
+    )
     return finish([report], as_json=as_json, strict=strict)
+
+
+def _options(given: tuple[str, ...], embedder: str | None) -> dict[str, Any]:
+    """``model=NAME`` as a table; values are read as TOML where they are such."""
+    from oss.contracts.errors import UsageError
+    from oss.profile.toml_file import parse_value
+
+    if given and not embedder:
+        raise UsageError("--embedder-option needs --embedder", hint="oss plugins show embedders")
+    table = {}
+    for pair in given:
+        key, equals, value = pair.partition("=")
+        if not (key.strip() and equals):
+            raise UsageError(f"--embedder-option '{pair}' is not of the form KEY=VALUE")
+        table[key.strip()] = parse_value(value.strip())
+    return table
 
 
 def _loaders(given: tuple[str, ...]) -> dict[str, str]:

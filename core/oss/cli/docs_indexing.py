@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oss.cli.counting import count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from oss.contracts.retriever import Embedder
     from oss.contracts.store import VectorStore
@@ -35,12 +35,14 @@ class Task:
         roots: Sequence[Root],
         *,
         embedder: str | None,
+        options: Mapping[str, Any],
         words: int | None,
         text: bytes | None,
         title: str,
     ) -> Report:
         """Remember roots, and index what is in them.
 
+        :param options: of the embedder, for a new collection.
         :param text: a text that no file holds, to be added under ``title``.
         """
         from oss.retrieval.folders import check_name
@@ -52,13 +54,13 @@ class Task:
         with indexing(self.store, self.name) as manifest:
             exists = self.store.exists(self.name)
             if exists:
-                check_wanted(self.name, self.store.settings(self.name), embedder, words)
+                check_wanted(self.name, self.store.settings(self.name), embedder, options, words)
             else:
                 manifest.clear(roots=True)  # of a collection that was removed, or never made
             before = {(root.path, root.only): root.rules for root in manifest.roots()}
             full = any(before.get((r.path, r.only), r.rules) != r.rules for r in roots)
             manifest.add_roots(roots)
-            made = None if exists else self._create(roots, embedder, words, text, title)
+            made = None if exists else self._create(roots, embedder, options, words, text, title)
             check_manifest(manifest, self.store.settings(self.name))
             reader = self._reader(roots)
             plan = compare(manifest, roots, whole=False, full=full)
@@ -115,6 +117,7 @@ class Task:
         self,
         roots: Sequence[Root],
         embedder: str | None,
+        options: Mapping[str, Any],
         words: int | None,
         text: bytes | None,
         title: str,
@@ -136,7 +139,13 @@ class Task:
             sample = [chunk.text for chunk in given[:20]]
             languages = languages_of(find_files(roots), reader, sample)
         made = create(
-            self.store, self.name, self.plugins, languages, embedder=embedder, words=words
+            self.store,
+            self.name,
+            self.plugins,
+            languages,
+            embedder=embedder,
+            options=options,
+            words=words,
         )
         return asyncio.run(made)
 

@@ -54,4 +54,7 @@ def oss_retrievers() -> list[Descriptor]:
 @hookimpl
 def oss_embedders() -> list[Descriptor]:
     """The embedder ``fake``."""
-    return [Descriptor("fake", "hashed words", f"{FAKES}:FakeEmbedder")]
+    dimension = Option("dimension", "int", 64, "Length of the vectors.", minimum=1)
+    return [
+        Descriptor("fake", "hashed words", f"{FAKES}:FakeEmbedder", options=(dimension,)),
+    ]

@@ -99,6 +99,9 @@ def test_stdin_lists_and_patterns(cli: OssCli) -> None:
     assert "note.txt" in sources(cli)
 
 
+EMBED = ("--embedder", "sentence-transformers", "--embedder-option")
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
@@ -108,6 +111,10 @@ def test_stdin_lists_and_patterns(cli: OssCli) -> None:
         (("docs", "add", "a.md", "--to", "work", "--embedder", "fke"), 3, "did you mean 'fake'"),
         (("docs", "add", "a.md", "--to", "work", "--loader", "log=text"), 2, ".SUFFIX=LOADER"),
         (("docs", "add", "a.md", "--to", "work", "--loader", ".x=txt"), 3, "did you mean 'text'"),
+        (("docs", "add", "a.md", "--to", "work", *EMBED, "x=1"), 3, "dimension"),
+        (("docs", "add", "a.md", "--to", "work", *EMBED, "dimension"), 2, "KEY=VALUE"),
+        (("docs", "add", "a.md", "--to", "work", *EMBED[2:], "a=b"), 2, "needs --embedder"),
+        (("docs", "add", "a.md", "--to", "work", "--embedder", "backend"), 3, "model=NAME"),
         (("docs", "sync", "nothing"), 2, "no collection 'nothing'"),
     ],
 )
@@ -127,6 +134,19 @@ def test_a_collection_keeps_its_embedder_and_words(cli: OssCli) -> None:
     assert other.code == 2
     assert "was made with embedder 'fake'" in other.stderr
     assert cli.run("docs", "add", "a.md", "--to", "work", "--words", "60").code == 2
+
+
+def test_options_of_an_embedder_are_the_collections_own(cli: OssCli) -> None:
+    put(cli, "a.md", "Text.")
+    add = ("docs", "add", "a.md", "--to", "work", "--embedder", "fake", "--embedder-option")
+    cli.run(*add, "dimension=32").ok()
+    assert cli.run("docs", "show", "work", "--json").ok().json()["dimension"] == 32
+    cli.run(*add, "dimension=32").ok()
+    put(cli, "a.md", "Other text.")
+    cli.run("docs", "sync").ok()
+    assert cli.run("docs", "search", "other text", "--json").ok().json()
+    other = cli.run(*add, "dimension=16").failed(2)
+    assert "dimension=32, not dimension=16" in other.stderr
 
 
 def test_a_suffix_is_given_a_loader_and_remembered(cli: OssCli) -> None:

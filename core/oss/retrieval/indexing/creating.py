@@ -41,7 +41,11 @@ def words_of(settings: CollectionSettings) -> int:
 
 
 def check_wanted(
-    name: str, settings: CollectionSettings, embedder: str | None, words: int | None
+    name: str,
+    settings: CollectionSettings,
+    embedder: str | None,
+    options: Mapping[str, Any],
+    words: int | None,
 ) -> None:
     """See that what was asked for is how the collection was made.
 
@@ -53,10 +57,20 @@ def check_wanted(
             f"collection '{name}' was made with embedder '{settings.embedder}', not '{embedder}'",
             hint=hint,
         )
+    if options and options != settings.embedder_options:
+        raise UsageError(
+            f"collection '{name}' was made with other options of embedder '{settings.embedder}': "
+            f"{_shown(settings.embedder_options)}, not {_shown(options)}",
+            hint=hint,
+        )
     if words and words != words_of(settings):
         raise UsageError(
             f"collection '{name}' has chunks of {words_of(settings)} words, not {words}", hint=hint
         )
+
+
+def _shown(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in options.items()) or "none"
 
 
 def languages_of(found: Found, reader: Reader, extra: Iterable[str] = ()) -> tuple[str, ...]:
