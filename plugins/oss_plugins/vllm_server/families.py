@@ -25,7 +25,7 @@ class Family:
 
 
 _GPT_OSS = Family("openai", "openai_gptoss")
-_BY_TYPE = {
+FAMILIES = {
     "gpt_oss": _GPT_OSS,
     "qwen2": Family("hermes"),
     "qwen3": Family("hermes", "qwen3"),
@@ -55,15 +55,16 @@ def family_of(folder: Path) -> Family:
         kind = str(config.get("model_type", ""))
     except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"{folder} has no readable config.json: {error}") from error
-    family = _BY_TYPE.get(kind, Family())
+    family = FAMILIES.get(kind, Family())
     if family is _GPT_OSS:
         return family
     template = _template(folder)
-    thinks = "think" in template.lower()
     tools = family.tools if "tools" in template else ""
-    if not family.tools and "<tool_call>" in template:
-        tools = "hermes"
-    return Family(tools, family.reasoning if thinks else "")
+    if "<tool_call>" in template and (not family.tools or family.tools == "hermes"):
+        # Newer ones of Qwen's write calls as XML inside the same tags.
+        tools = "qwen3_xml" if "<function=" in template else "hermes"
+    reasoning = family.reasoning or ("qwen3" if kind.startswith("qwen3") else "")
+    return Family(tools, reasoning if "think" in template.lower() else "")
 
 
 def _template(folder: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from oss.adapters.peft_folder import start_in_base
 from oss.contracts.errors import BackendError, CapabilityError, ConfigError
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def lora_rank(adapter: AdapterRef) -> int:
     refused = {
         "a method other than LoRA": config.get("peft_type") != "LORA",
         "DoRA": bool(config.get("use_dora")),
+        "a start of its own in the base (PiSSA)": bool(start_in_base(config)),
         "modules_to_save": bool(config.get("modules_to_save")),
         "biases": config.get("bias", "none") != "none",
     }

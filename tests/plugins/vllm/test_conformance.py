@@ -20,7 +20,8 @@ pytest.importorskip("httpx2")
 pytest.importorskip("transformers")
 
 from oss.contracts.chat import ChatRequest, Sampling
-from oss.contracts.errors import BackendError
+from oss.contracts.errors import BackendError, CapabilityError
+from oss.contracts.model import LocalModel
 from oss.testing.conformance.asking import CAPITAL, SAME, Opened, answer
 from oss_plugins.vllm_server.backend import VllmBackend
 from support.conformance import StarterConformance
@@ -30,6 +31,7 @@ from .conftest import DEFAULTS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from oss.contracts.adapter import AdapterRef
     from oss.contracts.backend import Backend
     from oss_plugins.vllm_server.engine import ManagedEngine
 
@@ -61,6 +63,33 @@ class TestVllm(StarterConformance):
         off, half, full, again = adapted.run(all_at_once())
         assert len({round(value, 2) for value in (off, half, full)}) == 3
         assert half == pytest.approx(again, abs=0.01)
+
+    def test_the_same_server_connected(
+        self, adapted: Opened, adapter: AdapterRef, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As from another machine: its url, the key from the environment, adapters by name."""
+        engine: ManagedEngine = adapted.engine  # type: ignore[assignment]
+        monkeypatch.setenv("VLLM_KEY", engine._server.key)
+        url = engine.info.details["url"]
+        options = {**DEFAULTS, "url": url, "key": "env:VLLM_KEY", "context": 0}
+        name = engine.model.name
+        model = LocalModel(f"remote:{name}", f"remote:{name}", "remote")
+        connected = Opened(VllmBackend(), model, (adapter,), options)
+        try:
+            assert connected.engine.info.context == engine.info.context
+            found = connected.ask(CAPITAL, SAME, logprobs=0, adapter_scales={adapter.name: 1.0})
+            wanted = adapted.ask(CAPITAL, SAME, logprobs=0, adapter_scales={adapter.name: 1.0})
+            off = adapted.ask(CAPITAL, SAME, logprobs=0, adapter_scales={adapter.name: 0.0})
+            first = found.logprobs[0].logprob
+            assert first == pytest.approx(wanted.logprobs[0].logprob, abs=0.01)
+            assert first != pytest.approx(off.logprobs[0].logprob, abs=0.01)
+            with pytest.raises(CapabilityError, match="at scale 1"):
+                connected.ask(CAPITAL, SAME, adapter_scales={adapter.name: 0.5})
+        finally:
+            connected.close()
+        monkeypatch.setenv("VLLM_KEY", "wrong")
+        with pytest.raises(BackendError, match="401"):
+            Opened(VllmBackend(), model, (), options)
 
     def test_every_path_asks_for_the_key(self, opened: Opened) -> None:
         url = opened.engine.info.details["url"]

@@ -100,6 +100,12 @@ def test_parsers_by_family_and_by_hand(folder: Path) -> None:
         ({"model_type": "gpt_oss"}, "<|channel|>", Family("openai", "openai_gptoss")),
         ({"model_type": "qwen3"}, "tools <tool_call> <think>", Family("hermes", "qwen3")),
         ({"model_type": "qwen2"}, "tools <tool_call>", Family("hermes")),
+        ({"model_type": "qwen3_moe"}, "tools <tool_call> <function=", Family("qwen3_xml")),
+        (
+            {"model_type": "qwen3_5_moe"},
+            "tools <tool_call> <function= <think>",
+            Family("qwen3_xml", "qwen3"),
+        ),
         ({"model_type": "mistral"}, "tools [TOOL_CALLS]", Family("mistral")),
         ({"model_type": "llama"}, "tools", Family("llama3_json")),
         ({"model_type": "llama"}, "messages alone", Family()),
@@ -129,7 +135,13 @@ def test_adapters(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [{"use_dora": True}, {"modules_to_save": ["lm_head"]}, {"peft_type": "IA3"}, {"bias": "all"}],
+    [
+        {"use_dora": True},
+        {"modules_to_save": ["lm_head"]},
+        {"peft_type": "IA3"},
+        {"bias": "all"},
+        {"init_lora_weights": "pissa_niter_16"},
+    ],
 )
 def test_adapters_that_vllm_would_apply_in_part_are_refused(
     folder: Path, config: dict[str, Any]
