@@ -11,6 +11,7 @@ import click
 from oss.cli.complete import profiles as complete_profiles
 
 if TYPE_CHECKING:
+    from oss.turn.spec import EngineSpec
     from oss.turn.warm import Address
 
 
@@ -47,11 +48,11 @@ def up(profiles: tuple[str, ...], empty: bool, keep_alive: float, foreground: bo
 
         asyncio.run(serve())
         return 0
+    wanted = [] if empty else [_engine_of(name) for name in profiles or (None,)]
     address = running() or _start(keep_alive)
     sys.stderr.write(f"the background server runs (process {address.pid}); oss down ends it\n")
-    if not empty:
-        for name in profiles or (None,):
-            asyncio.run(_load(name, address))
+    for name, spec in wanted:
+        asyncio.run(_load(name, spec, address))
     return 0
 
 
@@ -126,20 +127,28 @@ def _ask(address: Address, op: str) -> Any:
     return asyncio.run(call(address, {"op": op}))
 
 
-async def _load(name: str | None, address: Address) -> None:
+def _engine_of(name: str | None) -> tuple[str, EngineSpec]:
+    """The profile's name and its engine.
+
+    :raises OssError: the profile does not work here.
+    """
     from oss.plugins.manager import load_plugins
     from oss.profile import resolve_profile
     from oss.turn.ingredients import gather
     from oss.turn.spec import spec_of
-    from oss.turn.warm import call, spec_to_wire
 
     plugins = load_plugins()
     resolved = resolve_profile(name, plugins=plugins)
-    spec = spec_of(gather(resolved, plugins))
+    return resolved.name, spec_of(gather(resolved, plugins))
+
+
+async def _load(name: str, spec: EngineSpec, address: Address) -> None:
+    from oss.turn.warm import call, spec_to_wire
+
     if spec.model.path is None:
-        sys.stderr.write(f"{resolved.name}: {spec.model.name} is on another server already\n")
+        sys.stderr.write(f"{name}: {spec.model.name} is on another server already\n")
         return
-    sys.stderr.write(f"{resolved.name}: loading {spec.model.name}\n")
+    sys.stderr.write(f"{name}: loading {spec.model.name}\n")
     await call(address, {"op": "open", "spec": spec_to_wire(spec)})
 
 

@@ -67,6 +67,11 @@ def refused(message: str, param: str | None = None, code: str | None = None) -> 
     return ApiError(400, message, param=param, code=code)
 
 
+def server_ends() -> ApiError:
+    """503: the server is being stopped, and does not wait for this answer any longer."""
+    return ApiError(503, "the server was stopped before the answer was done", code="stopped")
+
+
 def api_error(error: OssError) -> ApiError:
     """What a client gets to read of an error of the turn or the engine."""
     message = error.message + (f" ({error.hint})" if error.hint else "")

@@ -7,11 +7,12 @@ origin is refused.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from oss_plugins.serve.errors import ApiError
+from oss_plugins.serve.errors import ApiError, server_ends
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -60,6 +61,9 @@ class Guard:
             await self._app(scope, limited, counted)
         except ApiError as error:
             await error.response()(scope, receive, counted)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            if not status:
+                await server_ends().response()(scope, receive, counted)
         except Exception:  # a bug of ours: told in the API's shape; its traceback goes to the log
             if not status:
                 failure = ApiError(500, "the server has failed; its log says more")

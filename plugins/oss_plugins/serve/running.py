@@ -19,12 +19,29 @@ from oss_plugins.serve.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from oss_plugins.serve.settings import Settings
 
 
 class _Server(uvicorn.Server):
-    """Ends with exit code 0 when a signal has asked it to; a second Ctrl-C does not wait."""
+    """Ends with exit code 0 when a signal has asked it to. A second signal breaks off what still
+    runs; a third one waits for nothing at all.
+    """
+
+    _breaking_off = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Take a signal."""
+        if not self.should_exit:
+            self.should_exit = True
+        elif not self._breaking_off:
+            self._breaking_off = True
+            loop = asyncio.get_running_loop()
+            for task in list(self.server_state.tasks):
+                loop.call_soon_threadsafe(task.cancel)
+        else:
+            self.force_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

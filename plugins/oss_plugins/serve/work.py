@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import OssError
-from oss_plugins.serve.errors import ApiError, api_error
+from oss_plugins.serve.errors import ApiError, api_error, server_ends
 from oss_plugins.serve.jsons import encode
 
 if TYPE_CHECKING:
@@ -33,23 +33,35 @@ class Work:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Answer; the request's body has been read before."""
+        """Answer; the request's body has been read before.
+
+        :raises ApiError: the server ended before the answer began.
+        """
         working = asyncio.ensure_future(self._send(send))
         leaving = asyncio.ensure_future(_left(receive))
+        stopped = False
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
                 self._metrics.cancelled.inc()
+        except asyncio.CancelledError:  # by the server, which ends and has waited long enough
+            stopped = True
         finally:
             leaving.cancel()
             if not working.done():
                 working.cancel()
             await asyncio.wait({working, leaving})
+        if stopped and working.cancelled():
+            await self._break_off(send, server_ends())
         if not working.cancelled() and (error := working.exception()) is not None:
             raise error
 
     async def _send(self, send: Send) -> None:
         raise NotImplementedError
+
+    async def _break_off(self, send: Send, failure: ApiError) -> None:  # noqa: ARG002
+        """End an answer in the middle."""
+        raise failure
 
 
 class Whole(Work):
@@ -78,25 +90,29 @@ class Stream(Work):
     def __init__(self, events: AsyncGenerator[bytes, None], metrics: Metrics) -> None:
         super().__init__(metrics)
         self._events = events
+        self._started = False
 
     async def _send(self, send: Send) -> None:
-        started = False
         try:
             async with aclosing(self._events) as events:
                 async for piece in events:
-                    if not started:
-                        started = True
+                    if not self._started:
+                        self._started = True
                         await _start(send, 200, "text/event-stream", {"Cache-Control": "no-cache"})
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except (ApiError, OssError) as error:
             failure = error if isinstance(error, ApiError) else api_error(error)
-            if not started:
+            if not self._started:
                 await failure.response()({"type": "http"}, _nothing, send)
                 return
-            await send(
-                {"type": "http.response.body", "body": event(failure.body), "more_body": True}
-            )
+            await self._break_off(send, failure)
+            return
         await send({"type": "http.response.body", "body": b""})
+
+    async def _break_off(self, send: Send, failure: ApiError) -> None:
+        if not self._started:
+            raise failure
+        await send({"type": "http.response.body", "body": event(failure.body)})
 
 
 async def _start(send: Send, status: int, kind: str, headers: dict[str, str]) -> None:

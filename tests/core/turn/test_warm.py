@@ -252,6 +252,8 @@ def test_what_goes_over_the_wire_comes_back_whole() -> None:
 def test_up_run_ps_down(starter_home: OssHome, oss_cli: Any) -> None:
     assert oss_cli.run("ps", "--json").ok().json() is None
     assert "no background server" in oss_cli.run("down").ok().stderr
+    assert "nothing" in oss_cli.run("up", "-p", "nothing").failed(3).stderr
+    assert oss_cli.run("ps", "--json").ok().json() is None, "nothing was started for it"
     try:
         oss_cli.run("up", "-p", "starter").ok()
         found = oss_cli.run("ps", "--json").ok().json()

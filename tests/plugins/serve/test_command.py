@@ -73,21 +73,52 @@ def test_running_answers_may_end(cli: OssCli) -> None:
         assert live.process.wait(20) == 0
 
 
+LONG = (
+    PROFILE
+    + f"""
+    [backend.fake]
+    context = 1_000_000
+    answers = ["{"a " * 200_000}", "{"a " * 200_000}"]
+"""
+)
+"""More than sockets hold of an answer that is not read, and seconds of work."""
+
+
+def long_answer(port: int, *, stream: bool) -> HTTPConnection:
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    body = {"model": "mine", "messages": [{"role": "user", "content": "x"}], "stream": stream}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body))
+    return connection
+
+
 def test_answers_that_take_longer_than_the_grace_are_ended(cli: OssCli) -> None:
-    long = "a " * 300_000  # more than sockets hold of an answer that is not read
-    cli.home.write(
-        "config/profiles/mine.toml",
-        PROFILE + f'    [backend.fake]\n    answers = ["{long}"]\n',
-    )
+    cli.home.write("config/profiles/mine.toml", LONG)
     with serving(cli, "-p", "mine", "--grace", "0.5") as live:
-        connection = HTTPConnection("127.0.0.1", live.port, timeout=30)
-        body = {"model": "mine", "messages": [{"role": "user", "content": "x"}], "stream": True}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body))
-        answer = connection.getresponse()
-        answer.read(100)
+        connection = long_answer(live.port, stream=True)
+        connection.getresponse().read(100)
         live.process.send_signal(signal.SIGTERM)
         assert live.process.wait(20) == 0
         connection.close()
+
+
+def test_a_second_signal_breaks_answers_off_in_words(cli: OssCli) -> None:
+    cli.home.write("config/profiles/mine.toml", LONG)
+    with serving(cli, "-p", "mine") as live:
+        streamed, whole = (long_answer(live.port, stream=stream) for stream in (True, False))
+        answer = streamed.getresponse()
+        answer.read(100)
+        live.process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        live.process.send_signal(signal.SIGINT)
+        rest = answer.read().decode()
+        assert '"code":"stopped"' in rest
+        assert "[DONE]" not in rest
+        refused = whole.getresponse()
+        assert refused.status == 503
+        assert json.loads(refused.read())["error"]["code"] == "stopped"
+        streamed.close()
+        whole.close()
+        assert live.process.wait(20) == 0
 
 
 def test_a_key_from_a_file(cli: OssCli) -> None:
