@@ -212,6 +212,7 @@ def raw_vllm(model: Path) -> Iterator[Side]:
     command += ["--port", str(port), "--model", str(model), "--served-model-name", "m"]
     command += ["--max-model-len", str(CONTEXT), "--dtype", "bfloat16", "--enforce-eager"]
     command += ["--max-num-seqs", "8", "--api-key", "raw", "--enable-prefix-caching"]
+    command += ["--enable-prompt-tokens-details"]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

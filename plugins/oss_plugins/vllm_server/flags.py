@@ -41,6 +41,7 @@ def server_flags(
     flags = ["--model", str(path), "--served-model-name", name]
     flags += ["--structured-outputs-config", json.dumps(STRUCTURED)]
     flags += ["--max-model-len", str(options["context"] or "auto")]
+    flags.append("--enable-prompt-tokens-details")  # how much of a prompt was cached
     for option, flag, default in (
         ("tensor_parallel", "--tensor-parallel-size", 1),
         ("pipeline_parallel", "--pipeline-parallel-size", 1),

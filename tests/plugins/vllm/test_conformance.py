@@ -21,6 +21,7 @@ pytest.importorskip("transformers")
 
 from oss.contracts.chat import ChatRequest, Sampling
 from oss.contracts.errors import BackendError, CapabilityError
+from oss.contracts.messages import Message
 from oss.contracts.model import LocalModel
 from oss.testing.conformance.asking import CAPITAL, SAME, Opened, answer
 from oss_plugins.vllm_server.backend import VllmBackend
@@ -90,6 +91,12 @@ class TestVllm(StarterConformance):
         monkeypatch.setenv("VLLM_KEY", "wrong")
         with pytest.raises(BackendError, match="401"):
             Opened(VllmBackend(), model, (), options)
+
+    def test_cached_tokens_are_told(self, opened: Opened) -> None:
+        long = (Message("user", "Раз, два, три, четыре, пять. " * 12),)
+        opened.ask(long)
+        again = opened.ask(long).usage
+        assert again.cached_tokens > again.prompt_tokens / 2
 
     def test_every_path_asks_for_the_key(self, opened: Opened) -> None:
         url = opened.engine.info.details["url"]

@@ -71,6 +71,7 @@ KEYS = {
     "max_lora_rank": [16, 8, 16],
     "tool_call_parser": [None, "openai", "hermes"],
     "reasoning_parser": ["", "openai_gptoss", "qwen3"],
+    "enable_prompt_tokens_details": [True, True, True],
     "enable_auto_tool_choice": [False, True, True],
 }
 
