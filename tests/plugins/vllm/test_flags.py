@@ -42,7 +42,8 @@ def test_defaults_are_few(folder: Path) -> None:
     assert flags(folder) == [
         "--model", str(folder), "--served-model-name", "starter",
         "--structured-outputs-config", json.dumps(STRUCTURED), "--max-model-len", "1024",
-        "--enable-prompt-tokens-details", "--gpu-memory-utilization", "0.9", "--enable-prefix-caching",
+        "--enable-prompt-tokens-details", "--gpu-memory-utilization", "0.9",
+        "--enable-prefix-caching",
     ]  # fmt: skip
 
 
