@@ -228,6 +228,36 @@ async def test_a_silent_server(server: Server) -> None:
                 pass
 
 
+# --- proxies
+
+
+@pytest.mark.parametrize("without", ["", "gpu.invalid"])
+async def test_servers_elsewhere_are_asked_through_the_proxy(
+    server: Server, monkeypatch: pytest.MonkeyPatch, without: str
+) -> None:
+    """As HTTP_PROXY and NO_PROXY say; a server on this machine is asked itself all the same."""
+    far = "http://gpu.invalid:8000/v1"
+    server.script[f"{far}/models"] = [reply(MODELS)]
+    server.script[f"{far}/chat/completions"] = [PLAIN]
+    monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/v1"))
+    monkeypatch.setenv("NO_PROXY", without)
+    options = {**DEFAULTS, "url": far, "retries": 0}
+    if without:
+        with pytest.raises(BackendError, match=r"gpu\.invalid"):
+            async with OpenAIBackend().open(REMOTE, (), options):
+                pass
+        assert not server.asked
+        return
+    async with OpenAIBackend().open(REMOTE, (), options) as opened:
+        found = Answer(tuple([d async for d in opened.chat(ChatRequest(HELLO))]))
+    assert found.content == "Привет"
+    assert {asked.path.removeprefix(far) for asked in server.asked} >= {"/models"}
+    server.asked.clear()
+    async with engine(server):
+        pass
+    assert server.asked[0].path == "/v1/models"
+
+
 # --- keys
 
 
