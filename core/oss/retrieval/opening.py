@@ -71,7 +71,10 @@ async def new_settings(
     """Settings for a new collection; asks the embedder for a vector where only that tells its
     dimension.
     """
-    dimension = embedder.dimension or len(await embedder.embed_query("dimension"))
+    dimension = embedder.dimension
+    if not dimension:
+        dimension = len(await embedder.embed_query("dimension"))
+        await embedder.close()  # connections belong to the loop that they were opened in
     return CollectionSettings(
         embedder=embedder.name,
         dimension=dimension,

@@ -92,9 +92,10 @@ class EngineEmbedder(Embedder):
                 if "embeddings" not in descriptor.capabilities:
                     raise CapabilityError(
                         f"backend '{self._backend}' has no embeddings",
-                        hint="use the backend openai, or the embedder onnx",
+                        hint="use the backend openai, or the embedders onnx and gguf",
                     )
                 options = validate(descriptor, self._given(), f"backend.{self._backend}")
+                options["context"] = 0  # as large as the model was made for
                 backend = plugins.load("backends", self._backend)()
                 if backend.formats == ("remote",):
                     model = LocalModel(self._model, f"remote:{self._model}", "remote")

@@ -1,4 +1,4 @@
-"""The backend ``llamacpp``: GGUF models in this process."""
+"""The backend ``llamacpp``, and the embedder ``gguf``: GGUF models in this process."""
 
 from __future__ import annotations
 
@@ -85,6 +85,36 @@ def oss_backends() -> list[Descriptor]:
                     "per_request_adapters",
                     "batching",
                 }
+            ),
+            extra="starter",
+        )
+    ]
+
+
+@hookimpl
+def oss_embedders() -> list[Descriptor]:
+    """Embedding models as GGUF files."""
+    return [
+        Descriptor(
+            "gguf",
+            "any embedding model as a GGUF file, in this process (llama.cpp)",
+            "oss_plugins.llamacpp.embedder:GgufEmbedder",
+            options=(
+                Option("model", "str", "", "A model of this machine: a name or a path."),
+                Option(
+                    "pooling",
+                    "str",
+                    "auto",
+                    "How a text's vector is made of its tokens'; auto is as the file says.",
+                    choices=("auto", "mean", "cls", "last"),
+                ),
+                Option("query_prefix", "str", "", "Put before questions."),
+                Option("document_prefix", "str", "", "Put before documents."),
+                Option("threads", "int", 0, "Threads; 0 is one per core.", minimum=0),
+                Option("gpu_layers", "int", -1, "Layers on the GPU; -1 is all.", minimum=-1),
+                Option(
+                    "dimension", "int", 0, "Length of the vectors; 0 asks the model.", minimum=0
+                ),
             ),
             extra="starter",
         )
