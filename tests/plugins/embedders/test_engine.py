@@ -11,7 +11,7 @@ import pytest
 
 from oss.contracts.errors import CapabilityError, ConfigError, ModelError
 from oss.testing.conformance.embedder import EmbedderConformance
-from oss.testing.fakes import word_vector
+from oss.testing.fake_retrieval import word_vector
 from oss_plugins.embedders.engine import EngineEmbedder
 
 if TYPE_CHECKING:
