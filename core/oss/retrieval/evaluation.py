@@ -66,7 +66,10 @@ async def evaluate(
     :raises UsageError: there are no questions.
     """
     if not questions:
-        raise UsageError("there are no questions to evaluate with")
+        raise UsageError(
+            "there are no questions to evaluate with",
+            hint="give your own with --questions; texts of one sentence make none",
+        )
     scores = {}
     for name, options in (methods or METHODS).items():
         retriever = StoreRetriever(

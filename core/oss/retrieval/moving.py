@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tarfile
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -151,8 +152,10 @@ def backup(root: Path, name: str, file: Path) -> int:
     """A collection of this machine as a compressed archive; returns its size in bytes.
 
     :raises UsageError: there is none of this name here, or the file exists.
-    :raises BusyError: another process has it open.
+    :raises BusyError: another process has it open, or is indexing into it.
     """
+    from oss.retrieval.indexing.manifest import Manifest
+
     folder = CollectionFolder(root, name)
     if not folder.exists:
         raise UsageError(
@@ -162,9 +165,13 @@ def backup(root: Path, name: str, file: Path) -> int:
         raise UsageError(f"{file} exists", hint="choose another name, or move it away")
     folder.lock()
     try:
-        # Its files are mostly holes, which compress to nothing.
-        with tarfile.open(file, "x:gz", compresslevel=1) as archive:
-            for item in sorted(folder.path.iterdir()):
+        # The manifest goes first, and is no one else's then: a row may be behind its chunks, but
+        # never before them. Files are mostly holes, which compress to nothing.
+        with (
+            closing(Manifest(folder.path / "manifest.sqlite")),
+            tarfile.open(file, "x:gz", compresslevel=1) as archive,
+        ):
+            for item in sorted(folder.path.iterdir(), key=lambda item: item.is_dir()):
                 if item.name != "lock":
                     archive.add(item, f"collection/{item.name}")
     except OSError as error:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from oss.retrieval.indexing.manifest import Manifest
 
 if TYPE_CHECKING:
     from oss.testing.program import OssCli
@@ -156,6 +159,9 @@ def test_backup_and_restore(cli: OssCli) -> None:
     cli.run("docs", "backup", "work", "work.tgz").ok()
     assert (cli.home.cwd / "work.tgz").stat().st_size < 3_000_000
     cli.run("docs", "backup", "work", "work.tgz").failed(2)
+    with closing(Manifest(cli.home.path / "data" / "collections" / "work" / "manifest.sqlite")):
+        busy = cli.run("docs", "backup", "work", "other.tgz").failed(8)
+    assert "another process is indexing into 'work'" in busy.stderr
     cli.run("docs", "rm", "work", "-y").ok()
     cli.run("docs", "restore", "work.tgz", "--as", "work").ok()
     assert cli.run("docs", "search", "tea", "--json").ok().stdout == before
