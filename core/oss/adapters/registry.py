@@ -93,16 +93,20 @@ def find_adapter(name: str) -> Adapter:
 
 
 @contextlib.contextmanager
-def staged(name: str, *, replace: bool = False) -> Iterator[tuple[Path, Callable[[Card], Adapter]]]:
+def staged(
+    name: str, *, replace: bool = False, full_hint: str = "make room; nothing was changed"
+) -> Iterator[tuple[Path, Callable[[Card], Adapter]]]:
     """A folder to write an adapter into, and what puts it in its place, card last.
 
     Nothing is seen under the name before it is whole; when the block ends otherwise, what was
     written is removed. An adapter that is replaced goes only when its successor is whole.
 
+    :param full_hint: what to do when the disk is full.
     :raises UsageError: the name is taken and ``replace`` is false.
     :raises StorageError: the folder cannot be written.
     """
     target = adapters_dir() / check_name(name)
+    _put_back(target)
     if target.exists() and not replace:
         raise UsageError(
             f"there is an adapter '{name}' already",
@@ -133,11 +137,20 @@ def staged(name: str, *, replace: bool = False) -> Iterator[tuple[Path, Callable
     try:
         yield staging, finish
     except (OSError, RuntimeError) as error:
-        if full := full_disk(error, adapters_dir(), "make room; nothing was changed"):
+        if full := full_disk(error, adapters_dir(), full_hint):
             raise full from error
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _put_back(target: Path) -> None:
+    """The adapter that a process was replacing when it was killed between two renames."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.????????.old"):
+        if target.exists():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.rename(target)
 
 
 def remove_adapter(name: str) -> int:

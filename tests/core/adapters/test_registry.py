@@ -162,6 +162,19 @@ def test_what_a_killed_process_left_goes_with_the_next(oss_home: OssHome) -> Non
     assert [adapter.name for adapter in list_adapters()] == ["mine", "mine.2"]
 
 
+def test_a_process_killed_while_it_replaced_an_adapter(oss_home: OssHome) -> None:
+    """Between the two renames the old one lies beside its place, and nothing in it."""
+    folder = make("mine")
+    folder.rename(adapters_dir() / ".mine.abcd1234.old")
+    with pytest.raises(UsageError, match="already"):
+        make("mine", method="dora")
+    assert find_adapter("mine").card.method == "lora"
+    (adapters_dir() / ".mine.abcd1234.old").mkdir()
+    make("mine", method="dora", replace=True)
+    assert [path.name for path in adapters_dir().iterdir()] == ["mine"]
+    assert find_adapter("mine").card.method == "dora"
+
+
 @pytest.fixture
 def small_disk(oss_home: OssHome) -> Iterator[Path]:
     """The adapters' folder on a disk of 200 KB, where this machine lets one be made."""
