@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from oss.contracts.errors import CapabilityError
 
 if TYPE_CHECKING:
-    from oss.adapters.training import Prepared
+    from collections.abc import Sequence
+
+    from oss.adapters.recipe import Recipe
 
 _METHODS = {"lora", "rslora", "dora", "pissa", "qlora", "full"}
 _RL = {"dpo": "dpo", "ipo": "ipo", "simpo": "simpo"}
@@ -18,27 +20,33 @@ _HEAD = """\
 _FLAGS = {"rslora": "peft_use_rslora", "dora": "peft_use_dora"}
 
 
-def axolotl_yaml(prepared: Prepared) -> str:
+def axolotl_yaml(
+    name: str, recipe: Recipe, base: str, files: Sequence[str], held_out: float
+) -> str:
     """A configuration for ``axolotl train``.
 
     Keys as in Axolotl's configuration reference (docs.axolotl.ai); the tests load it with
     Axolotl's own schema.
 
+    :param name: of the adapter, and of the folder that Axolotl writes.
+    :param base: the base model: a folder, or a name on the hub.
+    :param files: the examples.
+    :param held_out: the share of them that is not learned.
     :raises CapabilityError: the method or the objective has no counterpart there, or (KTO, ORPO)
         one that reads no rows with the model's own template.
     """
     import yaml
 
-    recipe, settings = prepared.recipe, prepared.recipe.settings
+    settings = recipe.settings
     if recipe.method not in _METHODS:
         raise CapabilityError(f"Axolotl has no method like '{recipe.method}'")
     if recipe.objective not in {"chat", "text", *_RL}:
         raise CapabilityError(f"the objective '{recipe.objective}' is not exported to Axolotl")
     options = recipe.options
     document: dict[str, Any] = {
-        "base_model": str(prepared.job.base),
-        "datasets": [_dataset(file, recipe.objective) for file in prepared.dataset.files],
-        "output_dir": f"./{prepared.name}",
+        "base_model": base,
+        "datasets": [_dataset(file, recipe.objective) for file in files],
+        "output_dir": f"./{name}",
         "sequence_len": settings.max_length,
         "sample_packing": settings.packing,
         "micro_batch_size": settings.batch,
@@ -56,7 +64,7 @@ def axolotl_yaml(prepared: Prepared) -> str:
         "gradient_checkpointing": settings.checkpointing,
         "seed": settings.seed,
         "train_on_inputs": False,
-        "val_set_size": len(prepared.job.held_out) / max(1, len(prepared.dataset.rows)),
+        "val_set_size": held_out,
     }
     if recipe.objective in _RL:
         document["rl"] = _RL[recipe.objective]

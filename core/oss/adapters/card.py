@@ -58,7 +58,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """Everything known of an adapter.
 
     :param files: sha256 by file name.
-    :param evaluation: figures that later measurements added.
+    :param evaluation: figures of the held-out rows, and those that later measurements added.
     """
 
     name: str

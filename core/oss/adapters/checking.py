@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oss.adapters.card import GGUF, PEFT_WEIGHTS, Card, ResultCard, damage, write_card
 from oss.adapters.fit import check_fit, describe_base
+from oss.adapters.peft_folder import method_name, read_settings, start_in_base
 from oss.adapters.registry import staged
 from oss.adapters.training import trainable_form
 from oss.contracts.errors import CapabilityError, ModelError, UsageError
@@ -131,6 +132,33 @@ def export_adapter(
     return target, verified
 
 
+def as_axolotl(adapter: Adapter, plugins: Plugins) -> str:
+    """The recipe that the adapter was made by, as Axolotl takes it.
+
+    :raises CapabilityError: the card holds none: it was made elsewhere, or has no counterpart.
+    """
+    from oss.adapters.axolotl import axolotl_yaml
+    from oss.adapters.recipe import Recipe
+
+    card = adapter.card
+    if "objective" not in card.recipe:
+        raise CapabilityError(
+            f"adapter '{adapter.name}' was made elsewhere: its card holds no recipe",
+            hint="`oss train --axolotl` writes the recipe of a profile",
+        )
+    recipe = Recipe.from_plain(card.recipe, plugins.find("adapters", card.method))
+    base = base_model(adapter, plugins)
+    folder = base.form("hf")
+    rows = card.data.rows + card.data.held_out
+    return axolotl_yaml(
+        adapter.name,
+        recipe,
+        str(folder) if folder else base.ref,
+        card.data.files,
+        card.data.held_out / max(1, rows),
+    )
+
+
 def import_adapter(
     path: Path, name: str, model: str, plugins: Plugins, *, replace_old: bool, say: Say
 ) -> Adapter:
@@ -139,8 +167,6 @@ def import_adapter(
     :raises UsageError: it is no PEFT folder.
     :raises ModelError: it does not fit, or does nothing.
     """
-    import msgspec
-
     from oss.models import resolve_model
 
     if not (path / PEFT_WEIGHTS).is_file():
@@ -151,12 +177,14 @@ def import_adapter(
             if pickled
             else "give the folder of a PEFT adapter",
         )
-    try:
-        settings = msgspec.json.decode((path / "adapter_config.json").read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
-        raise UsageError(f"{path / 'adapter_config.json'} cannot be read: {error}") from error
-    method_name = _method_name(settings)
-    method: AdapterMethod = plugins.load("adapters", method_name)()
+    settings = read_settings(path)
+    if start := start_in_base(settings):
+        raise CapabilityError(
+            f"{path} holds a '{start}' adapter as it is trained, which changes the base too",
+            hint="save it with `path_initial_model_for_weight_conversion`, as PEFT's guide says",
+        )
+    made_by = method_name(settings)
+    method: AdapterMethod = plugins.load("adapters", made_by)()
     found = resolve_model(model, plugins)
     with staged(name, replace=replace_old) as (folder, finish):
         for file in ("adapter_config.json", PEFT_WEIGHTS):
@@ -171,7 +199,7 @@ def import_adapter(
         return finish(
             Card(
                 name=name,
-                method=method_name,
+                method=made_by,
                 created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 base=describe_base(found),
                 recipe={
@@ -182,15 +210,3 @@ def import_adapter(
                 result=ResultCard(change=verified.change),
             )
         )
-
-
-def _method_name(settings: dict[str, Any]) -> str:
-    kind = str(settings.get("peft_type"))
-    if kind == "LORA":
-        if settings.get("use_dora"):
-            return "dora"
-        return "rslora" if settings.get("use_rslora") else "lora"
-    names = {"ADALORA": "adalora", "PROMPT_TUNING": "prompt", "PREFIX_TUNING": "prefix"}
-    if kind not in names:
-        raise CapabilityError(f"adapters of kind {kind} are not known here")
-    return names[kind]

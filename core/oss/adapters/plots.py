@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from oss.contracts.errors import ConfigError, ModelError
+from oss.contracts.errors import ConfigError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,7 @@ def save_png(adapter: Adapter, target: Path) -> None:
     """A picture of both losses.
 
     :raises ConfigError: matplotlib is not installed.
+    :raises UsageError: ``target`` cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -72,4 +73,7 @@ def save_png(adapter: Adapter, target: Path) -> None:
         axes.plot(*zip(*held_out, strict=True), "o-", label="held out")
     axes.set(xlabel="step", ylabel="loss", title=adapter.name)
     axes.legend()
-    figure.savefig(target, dpi=120)
+    try:
+        figure.savefig(target, dpi=120)
+    except (OSError, ValueError) as error:  # no such folder, or no such kind of picture
+        raise UsageError(f"{target} cannot be written: {error}", hint="--png loss.png") from error

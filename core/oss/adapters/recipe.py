@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from oss.adapters.sources import MEASURED, REGRET, fixed_sources
 from oss.contracts.adapter import TrainSettings
 from oss.contracts.errors import ConfigError, UsageError
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from oss.data.rows import Kind, Row
     from oss.profile.schema import TrainTable
 
-_REGRET = "'LoRA Without Regret' (Thinking Machines, 2025), as retold in TRL's guide"
-_MEASURED = "measured for oss on a 135M model"
 OBJECTIVES: dict[Kind, Objective] = {
     "chat": "chat",
     "text": "text",
@@ -41,6 +40,9 @@ KINDS: dict[Objective, set[Kind]] = {
 }
 _LORA = {"lora", "rslora", "dora", "pissa", "adalora", "qlora"}
 _LONGEST = 2048
+_ANSWERS = {"chat", "text", "distill"}
+_BESIDE = {"dpo", "ipo", "apo", "simpo", "cpo"}  # have the plain loss beside their own
+_WITHOUT_BETA = {"chat", "text", "grpo"}
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,39 @@ class Recipe:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """As TOML would have it, in the profile's own keys."""
+        """As TOML would have it, in the profile's own keys, less what the objective has no use
+        for.
+        """
+        unused = set() if self.objective in _BESIDE else {"sft_weight"}
+        unused |= {"beta"} if self.objective in _WITHOUT_BETA else set()
         values = {
             "method": self.method,
             "objective": self.objective,
-            **{key: value for key, value in asdict(self.settings).items() if value not in ("", ())},
+            **{
+                key: value
+                for key, value in asdict(self.settings).items()
+                if value not in ("", ()) and key not in unused
+            },
         }
         values[self.method] = {k: v for k, v in self.options.items() if v not in (None, [], "")}
         return values
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any], descriptor: Descriptor) -> Recipe:
+        """What :meth:`plain` gave, as an adapter's card keeps it.
+
+        :param descriptor: of the method.
+        :raises ConfigError: an option is wrong.
+        """
+        import msgspec
+
+        from oss.plugins.options import validate
+
+        method = descriptor.name
+        rest = {k: v for k, v in values.items() if k not in {"method", "objective", method}}
+        settings = msgspec.convert(rest, TrainSettings)
+        options = validate(descriptor, values.get(method, {}), f"recipe.{method}")
+        return cls(method, values["objective"], settings, options)
 
 
 def resolve_recipe(
@@ -80,7 +107,7 @@ def resolve_recipe(
     """
     from oss.plugins.options import validate
 
-    sources: dict[str, str] = {}
+    sources = fixed_sources(table, descriptor)
 
     def decide(key: str, given: Any, default: Any, source: str) -> Any:
         if given is not None:
@@ -94,19 +121,17 @@ def resolve_recipe(
     if "r" in options:
         if options["alpha"] is None:
             options["alpha"] = 2.0 * options["r"]
-            sources[f"{method}.alpha"] = f"twice r: {_REGRET}"
-        if "r" not in table.options.get(method, {}):
-            sources[f"{method}.r"] = "16 holds far more than sets of some thousand examples need"
+            sources[f"{method}.alpha"] = f"twice r: {REGRET}"
         if not options["targets"]:
-            sources[f"{method}.targets"] = f"all linear layers, MLP included: {_REGRET}"
-    batch = decide("batch", table.batch, 4, _MEASURED)
+            sources[f"{method}.targets"] = f"all linear layers, MLP included: {REGRET}"
+    batch = decide("batch", table.batch, 4, MEASURED)
     small = len(rows) < 400
     wanted = 8 if small else 16
     accumulation = decide(
         "accumulation",
         table.accumulation,
         max(1, wanted // batch),
-        f"an effective batch of {wanted}: 8 to 16 {_REGRET}",
+        f"an effective batch of {wanted}: 8 to 16 {REGRET}",
     )
     steps = table.steps or max(1, math.ceil(table.epochs * len(rows) / (batch * accumulation)))
     if not table.steps:
@@ -194,12 +219,12 @@ def _aligned(settings: TrainSettings) -> TrainSettings:
 def _rate(method: str, objective: Objective, steps: int) -> tuple[float, str]:
     if objective == "grpo":
         return 2e-5, "TRL's guide to GRPO with LoRA"
-    if objective not in {"chat", "text", "distill"}:
-        return 5e-5, f"1e-4 or less keeps the text whole: {_MEASURED} (3e-4 collapsed it)"
+    if objective not in _ANSWERS:
+        return 5e-5, f"1e-4 or less keeps the text whole: {MEASURED} (3e-4 collapsed it)"
     if method in _LORA:
         if steps < 100:
-            return 5e-4, f"short runs bear more than 2e-4: {_MEASURED}"
-        return 2e-4, f"about ten times that of full training: {_REGRET}"
+            return 5e-4, f"short runs bear more than 2e-4: {MEASURED}"
+        return 2e-4, f"about ten times that of full training: {REGRET}"
     if method in {"prompt", "prefix"}:
         return 3e-2, "PEFT's examples; invisible tokens need far more than weights"
     if method == "partial":

@@ -9,16 +9,18 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from oss.adapters.card import GGUF, Card, DataCard, ResultCard
 from oss.adapters.fit import check_fit, describe_base
 from oss.adapters.recipe import Recipe, resolve_recipe
 from oss.adapters.registry import (
     adapters_dir,
     check_name,
-    find_adapter,
     staged,
     training_dir,
 )
+from oss.adapters.start import find_start, settle
 from oss.contracts.adapter import Teacher, TrainJob, TrainNotice
 from oss.contracts.errors import CapabilityError, ConfigError, ModelError, UsageError
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oss.adapters.registry import Adapter
+    from oss.adapters.start import Start
     from oss.contracts.adapter import AdapterMethod, Trained, TrainEvent
     from oss.contracts.model import LocalModel
     from oss.data import Dataset
@@ -47,20 +50,32 @@ class Prepared:
     parent: str = ""
 
 
-def prepare(
+@dataclass(frozen=True)
+class Decided:
+    """What profile and data come to, before the base is opened."""
+
+    name: str
+    model: LocalModel
+    recipe: Recipe
+    dataset: Dataset
+    rows: Sequence[Row]
+    held_out: Sequence[Row]
+    start: Start | None
+
+
+def decide(
     resolved: ResolvedProfile,
     plugins: Plugins,
     *,
     data: Sequence[Path] = (),
     name: str | None = None,
-    resume: bool = False,
     say: Callable[[str], None],
-) -> Prepared:
-    """Read the data, find the base in the form that is trained, decide the recipe.
+) -> Decided:
+    """Read the data and decide the recipe; the base is only asked for its context.
 
     :param data: files in place of the profile's.
-    :param say: told what takes time: making the Hugging Face form of a GGUF base.
-    :raises OssError: anything that stands in the way, before weights are loaded.
+    :param say: told what is doubtful about the data.
+    :raises OssError: anything that stands in the way.
     """
     from oss.data import read_usable, split
     from oss.data.preflight import preflight
@@ -74,7 +89,12 @@ def prepare(
             hint='give files with --data, or in the profile: [train] data = ["./examples.jsonl"]',
         )
     adapter_name = check_name(name or table.adapter or resolved.name)
-    descriptor = plugins.find("adapters", table.method)
+    try:
+        descriptor = plugins.find("adapters", table.method)
+    except ConfigError as error:
+        raise ConfigError(
+            f"train.method: there is no method '{table.method}'", hint=error.hint
+        ) from error
     dataset = read_usable(files)
     judges = read_usable([Path(file) for file in table.held_out]).rows if table.held_out else ()
     for doubt in preflight(dataset.rows, judges):
@@ -88,32 +108,53 @@ def prepare(
     model = choose_model(resolved.profile.model, plugins).model
     if model.path is None:
         raise ModelError(f"'{model.name}' is on a server; only models on this machine are trained")
-    facts = inspect_model(model.path)
-    recipe = resolve_recipe(table, descriptor, rows, facts.context_length)
-    method: AdapterMethod = plugins.load("adapters", table.method)()
+    start = find_start(table.start) if table.start else None
+    if start is not None:
+        if warning := check_fit(start.name, start.base, model):
+            say(f"warning: {warning}")
+        settled = settle(start, table.method, table.options.get(table.method, {}))
+        options = {**table.options, table.method: settled}
+        table = msgspec.structs.replace(table, options=options)
+    recipe = resolve_recipe(table, descriptor, rows, inspect_model(model.path).context_length)
     if table.system == "persona":
         rows, held_out = (_with_persona(part, resolved, plugins) for part in (rows, held_out))
+    return Decided(adapter_name, model, recipe, dataset, rows, held_out, start)
+
+
+def prepare(
+    decided: Decided,
+    resolved: ResolvedProfile,
+    plugins: Plugins,
+    *,
+    resume: bool = False,
+    say: Callable[[str], None],
+) -> Prepared:
+    """Find the base in the form that is trained, and whatever else a job needs.
+
+    :param say: told what takes time: making the Hugging Face form of a GGUF base.
+    :raises OssError: anything that stands in the way, before weights are loaded.
+    """
+    table, recipe, start = resolved.profile.train, decided.recipe, decided.start
+    method: AdapterMethod = plugins.load("adapters", recipe.method)()
     teacher = _teacher(table.teacher, plugins, say) if table.teacher else None
-    start = find_adapter(table.start) if table.start else None
-    if start is not None:
-        check_fit(start.name, start.card.base, model)
-    base, model = trainable_form(model, plugins, say)
+    base, model = trainable_form(decided.model, plugins, say)
     job = TrainJob(
-        name=adapter_name,
-        method=table.method,
+        name=decided.name,
+        method=recipe.method,
         objective=recipe.objective,
         base=base,
-        rows=rows,
-        held_out=held_out,
+        rows=decided.rows,
+        held_out=decided.held_out,
         settings=recipe.settings,
         options=recipe.options,
-        work=training_dir(adapter_name),
-        out=adapters_dir() / adapter_name,
+        work=training_dir(decided.name),
+        out=adapters_dir() / decided.name,
         start=start.folder if start else None,
         resume=resume,
         teacher=teacher,
     )
-    return Prepared(adapter_name, model, method, recipe, job, dataset, start.name if start else "")
+    parent = start.name if start else ""
+    return Prepared(decided.name, model, method, recipe, job, decided.dataset, parent)
 
 
 def _teacher(name: str, plugins: Plugins, say: Callable[[str], None]) -> Teacher:
@@ -199,13 +240,16 @@ def train(
     if int(os.environ.get("RANK", "0")):
         # One of several processes: it trains with the others, and the first keeps the result.
         return prepared.method.train(prepared.job, lambda _: None, stop), None
-    with staged(prepared.name, replace=replace_old) as (folder, finish):
+    hint = "make room, then the same command with --resume: what was learned is kept"
+    with staged(prepared.name, replace=replace_old, full_hint=hint) as (folder, finish):
         job = replace(prepared.job, out=folder)
         trained = prepared.method.train(job, report, stop)
         if not trained.complete:
             return trained, None
-        report(TrainNotice("loading the adapter again to see what it does"))
-        verified = prepared.method.verify(folder, job.base)
+        verified = trained.verified
+        if verified is None:
+            report(TrainNotice("loading the adapter again to see what it does"))
+            verified = prepared.method.verify(folder, job.base)
         if "gguf" in prepared.method.forms:
             try:
                 prepared.method.export(folder, job.base, "gguf", folder / GGUF)
@@ -237,9 +281,12 @@ def train(
                 change=verified.change,
             ),
             versions=dict(trained.versions),
+            evaluation={key: round(value, 5) for key, value in trained.evaluation.items()},
             parent=prepared.parent,
         )
-        return trained, finish(card)
+        adapter = finish(card)
+        prepared.method.finished(prepared.job)
+        return trained, adapter
 
 
 def use_in_profile(resolved: ResolvedProfile, name: str) -> str | None:

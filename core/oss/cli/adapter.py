@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from oss.adapters.registry import Adapter
 
 
-_FORMS = click.Choice(["gguf", "peft", "merged-hf", "merged-gguf"])
+_FORMS = click.Choice(["gguf", "peft", "merged-hf", "merged-gguf", "axolotl"])
 
 
 @click.group()
@@ -148,9 +148,30 @@ def export(name: str, form: str, output: Path | None) -> None:
     """Carry an adapter to another form; the result is loaded again and compared.
 
     gguf: a LoRA file for llama.cpp. merged-hf, merged-gguf: a whole model. peft: a copy of the
-    folder. Without --output a GGUF stays with the adapter, where profiles find it.
+    folder. Without --output a GGUF stays with the adapter, where profiles find it. axolotl: the
+    recipe as YAML for Axolotl, to train the same on a larger machine; printed without --output.
     """
-    _export(name, form, output)
+    if form == "axolotl":
+        _export_recipe(name, output)
+    else:
+        _export(name, form, output)
+
+
+def _export_recipe(name: str, output: Path | None) -> None:
+    from oss.adapters import find_adapter
+    from oss.adapters.checking import as_axolotl
+    from oss.contracts.errors import UsageError
+    from oss.files import write_text
+    from oss.plugins.manager import load_plugins
+
+    text = as_axolotl(find_adapter(name), load_plugins())
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    if output.exists():
+        raise UsageError(f"{output} is already there", hint="give another --output")
+    write_text(output, text)
+    click.echo(str(output))
 
 
 @adapter.command()

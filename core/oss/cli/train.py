@@ -12,9 +12,6 @@ import click
 from oss.cli.complete import profiles as complete_profiles
 
 if TYPE_CHECKING:
-    from oss.adapters.recipe import Recipe
-    from oss.adapters.training import Prepared
-    from oss.contracts.adapter import TrainPlan
     from oss.profile.resolve import ResolvedProfile
 
 
@@ -45,12 +42,14 @@ if TYPE_CHECKING:
 @click.option("--replace", is_flag=True, help="Replace the adapter of the same name.")
 @click.option("--no-use", is_flag=True, help="Leave the profile as it is.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what it would take, and stop.")
+@click.option("--timed", is_flag=True, help="Load the model and time a few steps for the plan.")
 @click.option("--recipe", "only_recipe", is_flag=True, help="Print every setting, and stop.")
 @click.option(
     "--launch", type=int, metavar="N", help="Run N processes through accelerate; 0 only prints."
 )
 @click.option("--axolotl", is_flag=True, help="Print the recipe as YAML for Axolotl, and stop.")
 @click.option("--methods", is_flag=True, help="List the methods and their options, and stop.")
+@click.option("--allow-reward", is_flag=True, help="Run the code of train.reward without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def train(
     profile: str | None,
@@ -61,10 +60,12 @@ def train(
     replace: bool,
     no_use: bool,
     only_plan: bool,
+    timed: bool,
     only_recipe: bool,
     launch: int | None,
     axolotl: bool,
     methods: bool,
+    allow_reward: bool,
     as_json: bool,
 ) -> int:
     """Make an adapter from examples, and let the profile use it.
@@ -76,36 +77,52 @@ def train(
     oss train --profile mine --data examples.jsonl
     oss run --profile mine "Hello"
     """
+    from oss.cli.train_show import print_methods, print_plan, print_recipe
     from oss.plugins.manager import load_plugins
     from oss.profile import resolve_profile
 
     plugins = load_plugins()
     if methods:
-        _print_methods(plugins, as_json=as_json)
+        print_methods(plugins, as_json=as_json)
         return 0
-    from oss.adapters.training import prepare, use_in_profile
+    from oss.adapters.training import decide, prepare, use_in_profile
     from oss.adapters.training import train as run_training
     from oss.cli.train_progress import TrainProgress, stop_on_interrupt
 
     resolved = resolve_profile(profile, sets=sets, plugins=plugins)
-    prepared = prepare(resolved, plugins, data=data, name=name, resume=resume, say=_say)
+    decided = decide(resolved, plugins, data=data, name=name, say=_say)
+    if only_recipe:
+        print_recipe(decided.recipe, as_json=as_json)
+        return 0
+    prepared = prepare(decided, resolved, plugins, resume=resume, say=_say)
     if launch is not None:
         from oss.cli.train_launch import launch_training
 
-        return launch_training(prepared, resolved.profile.train.parallel, launch, sys.argv[1:])
-    if only_recipe:
-        _print_recipe(prepared.recipe, as_json=as_json)
-        return 0
+        arguments = sys.argv[1:]
+        if launch and prepared.job.objective == "grpo" and not allow_reward:
+            _consent_to_reward(prepared.job.settings.reward)  # once, not in each process
+            arguments = [*arguments, "--allow-reward"]
+        return launch_training(prepared, resolved.profile.train.parallel, launch, arguments)
     if axolotl:
         from oss.adapters.axolotl import axolotl_yaml
 
-        click.echo(axolotl_yaml(prepared), nl=False)
+        job, recipe = prepared.job, prepared.recipe
+        share = len(job.held_out) / max(1, len(prepared.dataset.rows))
+        files = prepared.dataset.files
+        click.echo(axolotl_yaml(prepared.name, recipe, str(job.base), files, share), nl=False)
         return 0
-    if only_plan:
-        _print_plan(prepared, prepared.method.plan(prepared.job), as_json=as_json)
+    if only_plan and not timed:
+        print_plan(prepared, prepared.method.plan(prepared.job), as_json=as_json)
         return 0
-    if prepared.job.objective == "grpo":
+    if prepared.job.objective == "grpo" and not allow_reward:
         _consent_to_reward(prepared.job.settings.reward)
+    if timed:
+        from oss.adapters.timing import seconds_of
+
+        plan = prepared.method.plan(prepared.job)
+        _say("loading the model to time a few steps; nothing of them is kept")
+        print_plan(prepared, plan, seconds_of(prepared, plan), as_json=as_json)
+        return 0
     with TrainProgress() as progress, stop_on_interrupt(progress) as stop:
         trained, adapter = run_training(prepared, progress.report, stop, replace_old=replace)
     if adapter is None and trained.complete:
@@ -117,6 +134,10 @@ def train(
     before, after = trained.held_out_before, trained.held_out_after
     if before is not None and after is not None:
         _say(f"loss on held-out examples: {before:.3f} before, {after:.3f} after")
+    if sys.stderr.isatty():
+        from oss.adapters.plots import draw
+
+        _say(draw(adapter))
     _say(f"adapter '{adapter.name}' in {adapter.folder}")
     if not no_use:
         _use(resolved, adapter.name, use_in_profile)
@@ -149,104 +170,6 @@ def _consent_to_reward(reward: str) -> None:
     if not sys.stdin.isatty():
         raise RefusedError(
             f"the reward {reward} is Python code that would be run, and no one can be asked",
-            hint="run this in a terminal",
+            hint="read it, then --allow-reward; or run this in a terminal",
         )
     click.confirm(f"Run the Python code of {reward} to score answers?", abort=True, err=True)
-
-
-def _print_recipe(recipe: Recipe, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(
-            json.dumps(
-                {"train": recipe.plain(), "sources": dict(recipe.sources)},
-                ensure_ascii=False,
-                indent=2,
-            )
-        )
-        return
-    import tomlkit
-
-    table = tomlkit.table()
-    plain = recipe.plain()
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            inner = tomlkit.table()
-            for name, each in value.items():
-                inner[name] = each
-                if source := recipe.sources.get(f"{key}.{name}"):
-                    inner[name].comment(source)
-            for name, source in recipe.sources.items():
-                if name.startswith(f"{key}.") and name.partition(".")[2] not in value:
-                    inner.add(tomlkit.comment(f"{name.partition('.')[2]}: {source}"))
-            table[key] = inner
-        else:
-            table[key] = value
-            if source := recipe.sources.get(key):
-                table[key].comment(source)
-    document = tomlkit.document()
-    document["train"] = table
-    click.echo(tomlkit.dumps(document), nl=False)
-
-
-def _print_plan(prepared: Prepared, plan: TrainPlan, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    for notice in plan.notices:
-        _say(notice)
-    if as_json:
-        click.echo(json.dumps(asdict(plan), ensure_ascii=False, indent=2))
-        return
-    from oss.cli.tables import print_table
-    from oss.models import machine_memory
-
-    settings = prepared.job.settings
-    share = plan.trainable / plan.parameters
-    machine = machine_memory()
-    free = machine.gpu_available or machine.available
-    rows = [
-        ("base", f"{prepared.model.name}, {plan.parameters:,} parameters"),
-        ("method", f"{prepared.recipe.method}, objective {prepared.recipe.objective}"),
-        ("learns", f"{plan.trainable:,} parameters ({share:.2%})"),
-        ("examples", f"{len(prepared.job.rows)}, held out {len(prepared.job.held_out)}"),
-        ("tokens", f"{plan.tokens:,} a pass, {plan.learned_tokens:,} of them learned"),
-        ("longest", f"{plan.longest:,} tokens"),
-        ("steps", f"{plan.steps}, {plan.epochs:.1f} passes"),
-        ("batch", f"{settings.batch} x {settings.accumulation}"),
-        (
-            "memory",
-            f"about {plan.memory / 2**30:.1f} GiB" + (f" of {free / 2**30:.1f}" * (free > 0)),
-        ),
-    ]
-    print_table(("plan", ""), rows)
-
-
-def _print_methods(plugins: Any, *, as_json: bool) -> None:
-    offers = plugins.offers("adapters")
-    if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    {
-                        "name": name,
-                        "summary": offer.descriptor.summary,
-                        "options": {
-                            option.name: {"default": option.default, "help": option.help}
-                            for option in offer.descriptor.options
-                        },
-                    }
-                    for name, offer in offers.items()
-                ],
-                ensure_ascii=False,
-                indent=2,
-            )
-        )
-        return
-    from oss.cli.tables import print_table
-
-    print_table(
-        ("method", "what it does", "options"),
-        [
-            (name, o.descriptor.summary, ", ".join(p.name for p in o.descriptor.options))
-            for name, o in offers.items()
-        ],
-    )

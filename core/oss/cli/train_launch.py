@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from importlib.util import find_spec
@@ -29,7 +30,12 @@ def launch_training(
     :raises ConfigError: accelerate is not installed.
     :raises CapabilityError: a model in parts is wanted, and there is no GPU.
     """
-    from oss.adapters.distributed import check_parallel, launch_command, write_config
+    from oss.adapters.distributed import (
+        check_parallel,
+        cpu_environment,
+        launch_command,
+        write_config,
+    )
     from oss.models import machine_memory
 
     if find_spec("accelerate") is None:
@@ -47,7 +53,9 @@ def launch_training(
         for file in written:
             click.echo(f"written: {file}", err=True)
     command = launch_command(number, config, without_launch(arguments))
-    click.echo(shlex.join(command), err=processes > 0)
+    own = cpu_environment(number) if config is None else {}
+    settings = "".join(f"{name}={value} " for name, value in own.items())
+    click.echo(f"{settings}{shlex.join(command)}", err=processes > 0)
     if not processes:
         return 0
     if config is not None and not has_gpu:
@@ -57,7 +65,7 @@ def launch_training(
         )
     if parallel == "deepspeed" and find_spec("deepspeed") is None:
         raise ConfigError("'deepspeed' is not installed", hint="pip install deepspeed")
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run(command, env={**own, **os.environ}, check=False).returncode
 
 
 def without_launch(arguments: Sequence[str]) -> list[str]:

@@ -75,11 +75,12 @@ class TrainProgress:
 
 
 def _figures(event: TrainStep) -> str:
-    left = "" if event.seconds_left is None else f"  {_duration(event.seconds_left)} left"
+    left = "" if event.seconds_left is None else f"  {duration(event.seconds_left)} left"
     return f"loss {event.loss:.3f}  {event.tokens_per_second:.0f} tokens/s{left}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As ``m:ss``, or ``h:mm:ss``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -174,7 +174,13 @@ TrainEvent = TrainStep | TrainEvaluated | TrainNotice
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to. ``complete`` is false where a person stopped it."""
+    """What training came to. ``complete`` is false where a person stopped it.
+
+    :param evaluation: figures of the held-out rows after the last step: ``loss``, and what else the
+        objective measures (``mean_token_accuracy``, ``rewards/margins``).
+    :param verified: how the adapter acts, where the method loaded it again and held it to the model
+        that was trained; ``None`` where that cannot be done.
+    """
 
     steps: int
     complete: bool
@@ -185,6 +191,8 @@ class Trained:
     tokens: int = 0
     batch: int = 0
     accumulation: int = 0
+    evaluation: Mapping[str, float] = field(default_factory=dict)
+    verified: Verified | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -228,11 +236,17 @@ class AdapterMethod(ABC):
         ``stop`` is asked after each step; when it says yes, a checkpoint is kept and training
         ends with ``complete`` false and nothing in ``job.out``.
 
+        What was kept to go on from stays until :meth:`finished`.
+
         :raises UsageError: no row can be learned from, or the options fit neither the model
             nor each other.
-        :raises ModelError: the base cannot be trained so (no chat template, 4-bit experts).
+        :raises ModelError: the base cannot be trained so (no chat template, 4-bit experts), or
+            what was written is not what was trained when it is loaded again.
         :raises StorageError: the disk is full; the last whole checkpoint is kept.
         """
+
+    def finished(self, job: TrainJob) -> None:  # noqa: B027  not every method keeps something
+        """The adapter is whole and in its place: what was kept to go on from may go."""
 
     @abstractmethod
     def verify(self, adapter: Path, base: Path) -> Verified:

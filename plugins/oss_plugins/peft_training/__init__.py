@@ -5,7 +5,7 @@ from __future__ import annotations
 from oss.contracts.descriptors import Descriptor, Option
 from oss.hookspecs import hookimpl
 
-_TARGET = "oss_plugins.peft_training.methods"
+PACKAGE = "oss_plugins.peft_training"
 
 _LORA = (
     Option("r", "int", 16, "rank: the width of the change", minimum=1),
@@ -34,16 +34,16 @@ _PARTIAL = (
 )
 
 METHODS = (
-    ("lora", "low-rank changes to the linear layers: the default", "Lora", _LORA),
-    ("rslora", "LoRA scaled for high ranks", "RankStabilisedLora", _LORA),
-    ("dora", "LoRA that learns direction and magnitude apart", "Dora", _LORA),
-    ("pissa", "LoRA that starts from the principal components", "Pissa", _LORA),
-    ("adalora", "LoRA that gives rank to the layers that need it", "AdaLora", _ADALORA),
-    ("qlora", "LoRA on a base held in 4 bits (GPU)", "QLora", _LORA),
-    ("prompt", "invisible tokens before the prompt", "PromptTuning", _PROMPT),
-    ("prefix", "invisible tokens in every layer", "PrefixTuning", _PREFIX),
-    ("partial", "some layers trained whole", "Partial", _PARTIAL),
-    ("full", "every weight trained", "Full", ()),
+    ("lora", "low-rank changes to the linear layers: the default", "lora:Lora", _LORA),
+    ("rslora", "LoRA scaled for high ranks", "lora:RankStabilisedLora", _LORA),
+    ("dora", "LoRA that learns direction and magnitude apart", "lora:Dora", _LORA),
+    ("pissa", "LoRA that starts from the principal components", "lora:Pissa", _LORA),
+    ("adalora", "LoRA that gives rank to the layers that need it", "lora:AdaLora", _ADALORA),
+    ("qlora", "LoRA on a base held in 4 bits (GPU)", "lora:QLora", _LORA),
+    ("prompt", "invisible tokens before the prompt", "soft_prompts:PromptTuning", _PROMPT),
+    ("prefix", "invisible tokens in every layer", "soft_prompts:PrefixTuning", _PREFIX),
+    ("partial", "some layers trained whole", "whole_weights:Partial", _PARTIAL),
+    ("full", "every weight trained", "whole_weights:Full", ()),
 )
 
 
@@ -51,6 +51,6 @@ METHODS = (
 def oss_adapters() -> list[Descriptor]:
     """The methods of training that PEFT and TRL give."""
     return [
-        Descriptor(name, summary, f"{_TARGET}:{attribute}", options, extra="train")
-        for name, summary, attribute, options in METHODS
+        Descriptor(name, summary, f"{PACKAGE}.{where}", options, extra="train")
+        for name, summary, where, options in METHODS
     ]

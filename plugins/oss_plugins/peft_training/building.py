@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oss.contracts.adapter import TrainNotice
@@ -29,8 +30,10 @@ def train(
 
     from oss_plugins.peft_training.base import load_config, load_model, load_tokenizer
     from oss_plugins.peft_training.encoding import EncodedSet, encode
-    from oss_plugins.peft_training.running import quiet, run, settled_digest
+    from oss_plugins.peft_training.reporting import where_logged
+    from oss_plugins.peft_training.running import free_memory, quiet, run, settled_digest
     from oss_plugins.peft_training.supervised import supervised
+    from oss_plugins.peft_training.verifying import compare_saved, probe
     from oss_plugins.peft_training.watching import Watch
 
     config = load_config(job.base)
@@ -54,6 +57,8 @@ def train(
                 said.add(notice)
                 report(TrainNotice(notice))
 
+    if shown := where_logged(job.settings.report_to, job.work):
+        say((shown,))
     say(rows.notices)
     say(tuple(f"held-out: {notice}" for notice in held_out.notices))
     settled = settled_digest(job)
@@ -77,13 +82,22 @@ def train(
 
             return preference_trainer(job, settings, trained, tokenizer, watch, **parts)
 
+    logits: list[Any] = []
+
     def save(trainer: Trainer, out: Path) -> None:
         whole = gathered(trainer)
         if trainer.is_world_process_zero():
             out.mkdir(parents=True, exist_ok=True)
             method.save(trainer, job, out, whole)
+            if whole is None:
+                logits.append(probe(trainer.accelerator.unwrap_model(trainer.model)))
 
-    return run(job, build, save, report)
+    done = run(job, build, save, report)
+    if not logits:
+        return done  # stopped; or this process has only parts of the model, or no adapter
+    report(TrainNotice("loading the adapter again to see what it does"))
+    free_memory()
+    return replace(done, verified=compare_saved(method, job, logits[0]))
 
 
 def gathered(trainer: Trainer) -> dict[str, Any] | None:

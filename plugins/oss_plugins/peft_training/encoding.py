@@ -195,15 +195,15 @@ def _conversation(tokenizer: PreTrainedTokenizerBase, row: Conversation) -> Iter
     if not answers:
         return
     try:
-        whole = render(tokenizer, row.messages[: answers[-1] + 1], row.tools, opening=False)
         spans = [_span(tokenizer, row, number) for number in answers]
     except ModelError:
         raise
     except Exception as error:
         raise UsageError(f"{row.origin}: the chat template refuses the row: {error}") from error
+    whole = "".join(spans[-1])
     if all(whole.startswith(before + answer) for before, answer in spans):
         places = [(len(before), len(before) + len(answer)) for before, answer in spans]
-        yield _mark(tokenizer, whole[: places[-1][1]], places, row.origin)
+        yield _mark(tokenizer, whole, places, row.origin)
         return
     # The template shows earlier answers otherwise than the last (it drops their reasoning):
     # each answer is learned in the form in which it is generated, as a row of its own.

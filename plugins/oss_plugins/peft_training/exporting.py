@@ -62,7 +62,14 @@ def merge(adapter: Path, base: Path, target: Path) -> Verified:
 
     from oss_plugins.peft_training.base import load_config, load_model, load_tokenizer, quantisation
     from oss_plugins.peft_training.running import quiet
-    from oss_plugins.peft_training.verifying import attach, precision_of, probe
+    from oss_plugins.peft_training.verifying import (
+        allowed,
+        attach,
+        correlation,
+        distance,
+        precision_of,
+        probe,
+    )
     from oss_plugins.peft_training.whole import WEIGHTS
 
     part = target.with_name(f".{target.name}.part")
@@ -92,18 +99,15 @@ def merge(adapter: Path, base: Path, target: Path) -> Verified:
         )
         lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"])
         got = probe(again)
-    change = float((wanted - before).abs().mean())
-    apart = float((got - wanted).abs().mean())
-    # fp32 sums differ by about 1e-5 of the change, bf16 by a few hundredths
-    allowed = max(1e-4, change * (0.01 if precision == "fp32" else 0.25))
-    if lost or not change > 0 or apart > allowed:
+    change, apart = distance(wanted, before), distance(got, wanted)
+    if lost or not change > 0 or not apart <= allowed(change, precision):
         shutil.rmtree(part)
         reason = (
             f"'{lost[0]}' was lost" if lost else f"its logits are {apart:.2g} apart of {change:.2g}"
         )
         raise ModelError(f"the merged model is not what base and adapter are: {reason}")
     part.replace(target)
-    return Verified(change=change, tensors=tensors, correlation=_correlation(wanted, got, before))
+    return Verified(change=change, tensors=tensors, correlation=correlation(wanted, got, before))
 
 
 def merged(adapted: Any) -> Any:
@@ -117,13 +121,6 @@ def merged(adapted: Any) -> Any:
         return adapted.merge_and_unload(safe_merge=True)
     except ValueError as error:
         raise ModelError(f"the adapter cannot be merged: {error}") from error
-
-
-def _correlation(one: Any, two: Any, base: Any) -> float:
-    import torch
-
-    changes = torch.stack([(one - base).flatten().double(), (two - base).flatten().double()])
-    return float(torch.corrcoef(changes)[0, 1])
 
 
 def merge_gguf(adapter: Path, base: Path, target: Path) -> Verified:

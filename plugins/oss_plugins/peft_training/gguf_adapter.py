@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from oss.adapters.peft_folder import start_in_base
 from oss.contracts.errors import CapabilityError, ModelError
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ def read_config(adapter: Path) -> dict[str, Any]:
         raise CapabilityError(
             f"llama.cpp has no adapters of kind {what}",
             hint="`oss adapter merge` makes a whole model of it",
+        )
+    if start := start_in_base(settings):
+        raise CapabilityError(
+            f"the adapter is kept as '{start}' trains it, which changes the base too",
+            hint="save it with PEFT's `path_initial_model_for_weight_conversion`",
         )
     if settings.get("modules_to_save") or settings.get("trainable_token_indices"):
         raise CapabilityError(

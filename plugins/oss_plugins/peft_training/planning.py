@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 def plan(method: PeftMethod, job: TrainJob) -> TrainPlan:
     """Trainable parameters, tokens, steps and memory; no weights are loaded."""
-    from dataclasses import replace
-
     from oss_plugins.peft_training.base import load_config, load_shape, load_tokenizer
     from oss_plugins.peft_training.encoding import encode
 
@@ -34,7 +32,7 @@ def plan(method: PeftMethod, job: TrainJob) -> TrainPlan:
     model = load_shape(job.base)
     parameters = sum(p.numel() for p in model.parameters())
     with quiet():
-        trained, more = method.shape(model, replace(job, start=None))
+        trained, more = method.shape(model, job)
     trainable = sum(p.numel() for p in trained.parameters() if p.requires_grad)
     effective = job.settings.batch * job.settings.accumulation
     return TrainPlan(

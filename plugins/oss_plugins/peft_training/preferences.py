@@ -12,7 +12,7 @@ from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, KTOConfig, KTOTr
 from oss.contracts.errors import UsageError
 from oss.data.rows import Conversation, Preference, Rated, Text
 from oss_plugins.peft_training.encoding import render, template_messages
-from oss_plugins.peft_training.rewards import load_reward
+from oss_plugins.peft_training.rewards import ORIGIN, load_reward
 from oss_plugins.peft_training.supervised import arguments, callbacks
 from oss_plugins.peft_training.watching import FiniteLoss
 
@@ -152,7 +152,8 @@ def dataset(rows: Sequence[Row]) -> Dataset:
                 }
             )
         elif row.kind == "prompt":
-            records.append({**row.fields, "prompt": template_messages(row.prompt)})
+            place = {"prompt": template_messages(row.prompt), ORIGIN: str(row.origin)}
+            records.append({**row.fields, **place})
         else:
             raise UsageError(f"{row.origin}: a row of kind '{row.kind}' holds no preference")
     return Dataset.from_list(records)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+ORIGIN = "oss origin"
+"""The column that says where a prompt stands; no parameter can have such a name."""
+_KEPT = "what was saved before is kept: `--resume` goes on from it"
+
+
 def load_reward(text: str) -> Callable[..., list[float]]:
     """The function of ``file.py:function``, wrapped to score a batch.
 
@@ -47,11 +52,13 @@ def wrap(score: Callable[..., Any], where: str) -> Callable[..., list[float]]:
     def scores(completions: list[Any], prompts: list[Any], **fields: Any) -> list[float]:
         found = []
         for number, completion in enumerate(completions):
+            row = f"{fields[ORIGIN][number]}: " if ORIGIN in fields else ""
             answer = completion if isinstance(completion, str) else completion[-1]["content"]
             given = {
                 key: value[number]
                 for key, value in {**fields, "prompt": prompts}.items()
-                if isinstance(value, list)
+                if key != ORIGIN
+                and isinstance(value, list)
                 and len(value) == len(completions)
                 and (takes_all or key in wanted)
             }
@@ -59,11 +66,14 @@ def wrap(score: Callable[..., Any], where: str) -> Callable[..., list[float]]:
                 value = float(score(answer, **given))
             except Exception as error:
                 raise UsageError(
-                    f"the reward {where} fails on an answer: {type(error).__name__}: {error}",
-                    hint=f"the answer was {answer[:80]!r}; what was saved before is kept",
+                    f"{row}the reward {where} fails on an answer: {type(error).__name__}: {error}",
+                    hint=f"the answer was {answer[:80]!r}; {_KEPT}",
                 ) from error
             if not math.isfinite(value):
-                raise UsageError(f"the reward {where} gave {value} for {answer[:80]!r}")
+                raise UsageError(
+                    f"{row}the reward {where} gave {value}, which is no number to learn from",
+                    hint=f"the answer was {answer[:80]!r}; {_KEPT}",
+                )
             found.append(value)
         return found
 

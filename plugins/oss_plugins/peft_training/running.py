@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 import time
 import warnings
 from dataclasses import replace
@@ -59,21 +60,18 @@ def run(
         try:
             with quiet():
                 trainer = build(settings)
-                before = _look(trainer) if job.held_out else None
-                if before is not None and trainer.args.world_size > 1:
+                before = _look(trainer) if job.held_out else {}
+                if before and trainer.args.world_size > 1:
                     # A look prepares the model for evaluation, and training would take it as it
                     # is: each process would then learn alone, without a word.
                     trainer = build(settings)
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
                 watch = watch_of(trainer)
                 if watch.stopped:
-                    return _trained(trainer, settings, began, before, None, complete=False)
-                after = _look(trainer) if job.held_out else None
+                    return _trained(trainer, settings, began, before, {}, complete=False)
+                after = _look(trainer) if job.held_out else {}
                 save(trainer, job.out)
-            done = _trained(trainer, settings, began, before, after, complete=True)
-            if trainer.is_world_process_zero():
-                clear_checkpoints(job.work)
-            return done
+            return _trained(trainer, settings, began, before, after, complete=True)
         except (RuntimeError, MemoryError, OSError, SafetensorError) as error:
             hint = "make room and go on with `--resume`: the last whole checkpoint is kept"
             if full := full_disk(error, job.work, hint):
@@ -83,7 +81,7 @@ def run(
             del trainer
             error.__traceback__ = None  # frees the tensors that its frames hold
         settings = _smaller(settings)
-        _free_memory()
+        free_memory()
         found = whole_checkpoints(job.work)
         checkpoint = found[0] if found else None
         report(
@@ -106,7 +104,7 @@ def settled_digest(job: TrainJob) -> str:
         save_every=0,
     )
     rows = [(str(row.origin), row.kind) for row in job.rows]
-    base = (str(job.base), job.teacher)
+    base = (str(job.base), job.teacher, job.start)
     return digest_of(job.method, job.objective, base, settings, dict(job.options), rows)
 
 
@@ -127,8 +125,14 @@ def _start(job: TrainJob, settled: str, report: Callable[[TrainEvent], None]) ->
             f"the checkpoint of '{job.name}' was made with other data or other settings",
             hint="bring them back, or leave --resume out to start anew",
         )
-    report(TrainNotice(f"going on from step {step_of(found[0])}"))
-    return found[0]
+    # Trainers make a step too many from the checkpoint of the last one, which is there where only
+    # the end of a run failed: what came before it is repeated.
+    before_end = [each for each in found if step_of(each) < job.settings.steps]
+    if not before_end:
+        report(TrainNotice("going on from the start: there is no checkpoint before the last step"))
+        return None
+    report(TrainNotice(f"going on from step {step_of(before_end[0])}"))
+    return before_end[0]
 
 
 def watch_of(trainer: Trainer) -> Any:
@@ -138,17 +142,26 @@ def watch_of(trainer: Trainer) -> Any:
     return next(c for c in trainer.callback_handler.callbacks if isinstance(c, Watch))
 
 
-def _look(trainer: Trainer) -> float | None:
-    loss = trainer.evaluate().get("eval_loss")
-    return None if loss is None else float(loss)
+def _look(trainer: Trainer) -> dict[str, float]:
+    """The figures of the held-out rows, less those of speed."""
+    trainer.evaluate()
+    # What TRL measures beside the loss stands in its log, not in what it returns.
+    records = reversed(trainer.state.log_history)
+    return {
+        key.removeprefix("eval_"): float(value)
+        for key, value in next(record for record in records if "eval_loss" in record).items()
+        if key.startswith("eval_")
+        and isinstance(value, (int, float))
+        and not key.endswith(("runtime", "per_second", "preparation_time", "num_tokens"))
+    }
 
 
 def _trained(
     trainer: Trainer,
     settings: TrainSettings,
     began: float,
-    before: float | None,
-    after: float | None,
+    before: dict[str, float],
+    after: dict[str, float],
     *,
     complete: bool,
 ) -> Trained:
@@ -157,8 +170,9 @@ def _trained(
         steps=trainer.state.global_step,
         complete=complete,
         loss=watch.losses[-1] if watch.losses else float("nan"),
-        held_out_before=before,
-        held_out_after=after,
+        held_out_before=before.get("loss"),
+        held_out_after=after.get("loss"),
+        evaluation=after,
         seconds=time.perf_counter() - began,
         tokens=watch.tokens,
         batch=settings.batch,
@@ -191,7 +205,8 @@ def _smaller(settings: TrainSettings) -> TrainSettings:
     return replace(settings, batch=batch, accumulation=total // batch)
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
+    """Let go of what nothing refers to any more, trainers with their cycles too."""
     import torch
 
     gc.collect()
@@ -202,7 +217,6 @@ def _free_memory() -> None:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep the libraries' own bars and remarks off the terminal; errors come through."""
-    import datasets
     import transformers
 
     level = transformers.logging.get_verbosity()
@@ -210,7 +224,8 @@ def quiet() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    datasets.disable_progress_bars()
+    if "datasets" in sys.modules:  # a plan has no need of it, and it takes a second to import
+        sys.modules["datasets"].disable_progress_bars()
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():

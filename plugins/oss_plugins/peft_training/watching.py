@@ -35,6 +35,7 @@ class Watch(TrainerCallback):
 
     :ivar stopped: whether a person asked to stop.
     :ivar losses: the loss of every step of this process.
+    :ivar tokens: learned from in all, the steps before a resumed run with them.
     """
 
     def __init__(
@@ -60,12 +61,16 @@ class Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Drop the metrics of steps that a resumed run repeats."""
+        """Drop the metrics of steps that a resumed run repeats, and count the tokens of those
+        before.
+        """
         self._writes = state.is_world_process_zero
         if self._writes and self.metrics.exists():
-            lines = self.metrics.read_text("utf-8").splitlines()
-            kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
-            self.metrics.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+            records = map(json.loads, self.metrics.read_text("utf-8").splitlines())
+            kept = [record for record in records if record["step"] <= state.global_step]
+            self.tokens = sum(record.get("tokens", 0) for record in kept)
+            lines = "".join(f"{json.dumps(record)}\n" for record in kept)
+            self.metrics.write_text(lines, "utf-8")
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

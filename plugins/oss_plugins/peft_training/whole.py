@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oss.contracts.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
     from pathlib import Path
 
     from transformers import PreTrainedModel
@@ -47,16 +47,37 @@ def choose(model: PreTrainedModel, options: Mapping[str, Any]) -> set[str]:
     return chosen
 
 
+def changed_names(folder: Path) -> set[str]:
+    """Names of the tensors that an adapter of whole weights holds.
+
+    :raises ModelError: they cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / WEIGHTS
+    try:
+        with safe_open(file, "pt") as tensors:
+            return set(tensors.keys())
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from error
+
+
 def save_changes(
-    model: PreTrainedModel, out: Path, method: str, whole: Mapping[str, Any] | None = None
+    model: PreTrainedModel,
+    out: Path,
+    method: str,
+    before: Set[str] = frozenset(),
+    whole: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the tensors that learned; from ``whole``, where the model has only parts of them."""
+    """Write the tensors that learned, and those named in ``before``; from ``whole``, where the
+    model has only parts of them.
+    """
     from safetensors.torch import save_file
 
     tensors = {  # `named_parameters` names tied weights once
         name: (parameter.detach() if whole is None else whole[name]).cpu().contiguous()
         for name, parameter in model.named_parameters()
-        if parameter.requires_grad
+        if parameter.requires_grad or name in before
     }
     save_file(tensors, out / WEIGHTS, metadata={"format": "pt"})
     (out / CONFIG).write_text(json.dumps({"method": method, "tensors": len(tensors)}), "utf-8")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,13 +45,7 @@ def written(method: str, objective: Any, table: dict[str, Any]) -> str:
     descriptor = next(d for d in oss_adapters() if d.name == method)
     made = TrainTable(method=method, objective=objective, **table)
     recipe = resolve_recipe(made, descriptor, rows, 2048)
-    prepared: Any = SimpleNamespace(
-        recipe=recipe,
-        name="mine",
-        job=SimpleNamespace(base=Path("/models/база"), held_out=rows[:2]),
-        dataset=SimpleNamespace(files=("примеры.jsonl",), rows=rows),
-    )
-    return axolotl_yaml(prepared)
+    return axolotl_yaml("mine", recipe, "/models/база", ("примеры.jsonl",), 0.1)
 
 
 def test_what_it_says() -> None:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from oss.adapters.distributed import accelerate_config, check_parallel, launch_command, write_config
+from oss.adapters.distributed import (
+    accelerate_config,
+    check_parallel,
+    cpu_environment,
+    launch_command,
+    write_config,
+)
 from oss.cli.train_launch import without_launch
 from oss.contracts.adapter import TrainSettings
 from oss.contracts.errors import CapabilityError
@@ -70,6 +76,13 @@ def test_the_command(tmp_path: Path) -> None:
     assert command[2:5] == ["accelerate.commands.launch", "--config_file", str(tmp_path / "a.yaml")]
     assert without_launch(["train", "--launch", "2", "-p", "x"]) == ["train", "-p", "x"]
     assert without_launch(["train", "--launch=2", "--plan"]) == ["train", "--plan"]
+
+
+def test_processes_on_the_same_cores_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that take all of them spin against each other: a step of two seconds took forty."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)), raising=False)
+    assert cpu_environment(4) == {"OMP_NUM_THREADS": "4", "GOMP_SPINCOUNT": "0"}
+    assert cpu_environment(32)["OMP_NUM_THREADS"] == "1"
 
 
 def test_methods_that_look_at_whole_weights_are_refused() -> None:

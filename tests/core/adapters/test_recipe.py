@@ -11,7 +11,7 @@ from oss.contracts.errors import ConfigError, UsageError
 from oss.contracts.messages import Message
 from oss.data import Conversation, Origin, Preference, Prompt, Rated, Text
 from oss.profile.schema import TrainTable
-from oss_plugins.peft_training import oss_adapters
+from oss_plugins.peft_training import METHODS, oss_adapters
 
 AT = Origin("d.jsonl", 7)
 USER, BOT = Message("user", "a"), Message("assistant", "b")
@@ -34,6 +34,17 @@ def test_defaults_follow_the_evidence_and_say_so() -> None:
     assert "Without Regret" in made.sources["lora.targets"]
     assert set(made.sources) >= {"learning_rate", "batch", "accumulation", "steps", "lora.alpha"}
     assert recipe(rows=[CHAT] * 4000).settings.learning_rate == 2e-4
+
+
+@pytest.mark.parametrize("method", [name for name, *_ in METHODS])
+@pytest.mark.parametrize("row", [CHAT, PAIR], ids=["chat", "preference"])
+def test_every_default_says_its_source(method: str, row: Any) -> None:
+    made = recipe(rows=[row] * 100, method=method)
+    plain = made.plain()
+    options = plain.pop(method)
+    shown = {*plain, *(f"{method}.{name}" for name in options)} - {"method"}
+    assert not shown - set(made.sources)
+    assert ("beta" in plain) == (row is PAIR)
 
 
 def test_what_is_set_is_taken_and_has_no_source() -> None:

@@ -171,6 +171,8 @@ def test_the_card_says_what_it_was_made_of(home: Path) -> None:
     assert set(card["base"]["hashes"]) == {"gguf", "hf"}
     assert card["result"]["held_out_after"] < 1 < card["result"]["held_out_before"]
     assert card["versions"]["trl"]
+    assert card["evaluation"]["loss"] == pytest.approx(card["result"]["held_out_after"], abs=1e-4)
+    assert 0 < card["evaluation"]["mean_token_accuracy"] <= 1
 
 
 def test_the_program_runs_it_by_the_profile(home: Path) -> None:

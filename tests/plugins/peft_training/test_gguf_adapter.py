@@ -72,6 +72,39 @@ def test_llama(
     assert not gguf_adapter.misfits(tmp_path / "adapter.gguf", gguf)
 
 
+def test_ranks_and_alphas_of_single_layers(llama: Path, tmp_path: Path) -> None:
+    """As PEFT lets one choose them; GGUF has one alpha for the whole file."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    config = LoraConfig(
+        r=4,
+        lora_alpha=8,
+        target_modules=["q_proj", "down_proj", "layers.1.self_attn.k_proj"],
+        rank_pattern={"down_proj": 2},
+        alpha_pattern={"layers.0.self_attn.q_proj": 32, "k_proj": 1},
+        use_rslora=True,
+        init_lora_weights=False,
+    )
+    get_peft_model(load_model(llama, "fp32"), config).save_pretrained(tmp_path / "made")
+    gguf = write_gguf(llama, tmp_path / "base.gguf")
+    method_of("lora").export(tmp_path / "made", llama, "gguf", tmp_path / "adapter.gguf")
+    ours, theirs = changes(llama, gguf, tmp_path / "made", tmp_path / "adapter.gguf")
+    assert correlation(ours, theirs) > 0.9999
+    assert np.abs(ours - theirs).mean() < 0.02 * np.abs(ours).mean()
+
+
+def test_a_pissa_folder_as_it_is_trained_is_refused(llama: Path, tmp_path: Path) -> None:
+    """It belongs to other weights than the base's, which llama.cpp knows nothing of."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=4, target_modules=["q_proj"], init_lora_weights="pissa")
+    get_peft_model(load_model(llama, "fp32"), config).save_pretrained(tmp_path / "made")
+    with pytest.raises(CapabilityError, match="'pissa'"):
+        method_of("lora").export(tmp_path / "made", llama, "gguf", tmp_path / "adapter.gguf")
+
+
 def test_a_forgotten_permutation_is_seen(
     llama: Path, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

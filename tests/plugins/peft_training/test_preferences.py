@@ -131,6 +131,24 @@ def test_a_reward_that_fails_is_named(tmp_path: Path, name: str, words: str) -> 
         score(completions=["a"], prompts=["b"])
 
 
+def test_a_reward_that_fails_in_training_names_the_row(
+    llama: Path, make_job: MakeJob, tmp_path: Path
+) -> None:
+    """And what was saved before is there to go on from."""
+    (tmp_path / "reward.py").write_text(
+        "def score(answer, target):\n    return 1.0 / target * len(answer)\n"
+    )
+    rows = [Prompt(asked(n), Origin("награды.jsonl", n + 1), {"target": n}) for n in range(2)]
+    job = make_job(
+        llama, rows=rows, objective="grpo", steps=4, batch=2, max_length=16, save_every=1,
+        reward=f"{tmp_path}/reward.py:score",
+    )  # fmt: skip
+    with pytest.raises(UsageError, match=r"^награды\.jsonl:1: .*ZeroDivisionError") as caught:
+        method_of("lora").train(job, Recorder(), lambda: False)
+    assert "--resume" in str(caught.value.hint)
+    assert not job.out.exists()
+
+
 @pytest.mark.parametrize("text", ["gone.py:score", "score"])
 def test_a_reward_that_is_not_there(text: str) -> None:
     with pytest.raises(ConfigError, match="no file"):

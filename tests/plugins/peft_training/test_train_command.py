@@ -57,6 +57,10 @@ def test_from_examples_to_a_profile_that_uses_the_adapter(oss_cli: OssCli, mine:
     rows = json.loads(oss_cli.run("adapter", "list", "--json").ok().stdout)
     assert [(row["name"], row["method"], row["gguf"]) for row in rows] == [("mine", "lora", True)]
     assert "mine" in oss_cli.run("adapter", "list").ok().stdout
+    recipe = oss_cli.run("train", "--profile", "mine", "--axolotl").ok().stdout
+    assert oss_cli.run("adapter", "export", "mine", "--to", "axolotl").ok().stdout == recipe
+    oss_cli.run("adapter", "export", "mine", "--to", "axolotl", "-o", "a.yaml").ok()
+    assert (oss_cli.home.cwd / "a.yaml").read_text("utf-8") == recipe
     shown = oss_cli.run("adapter", "show", "mine", "--plot").ok().stdout
     assert 'method = "lora"' in shown
     assert "step 4" in shown
@@ -82,6 +86,10 @@ def test_plan_and_recipe_load_no_weights(oss_cli: OssCli, mine: Path, llama: Pat
     assert "# twice r: 'LoRA Without Regret'" in recipe
     table = oss_cli.run("train", "--profile", "mine", "--plan").ok().stdout
     assert "learns" in table
+    assert "--timed" in table
+    timed = oss_cli.run("train", "--profile", "mine", "--timed", "--json").ok()
+    assert json.loads(timed.stdout)["seconds"] > 0
+    assert json.loads(oss_cli.run("adapter", "list", "--json").ok().stdout) == []
     axolotl = oss_cli.run("train", "--profile", "mine", "--axolotl").ok().stdout
     assert "lora_target_linear: true" in axolotl
     assert "micro_batch_size: 2" in axolotl
@@ -109,6 +117,8 @@ def test_the_recipe_is_a_profile_again(oss_cli: OssCli, mine: Path) -> None:
         (["--name", "../x"], 2, "cannot be the name"),
         (["--resume"], 2, "no checkpoint"),
         (["--set", "train.method=qlora"], 5, "GPU"),
+        (["--set", "train.start=gone"], 4, "no adapter 'gone'"),
+        (["--set", "train.report_to=['tensorbord']"], 3, "'tensorboard'"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -193,6 +203,22 @@ def test_an_adapter_made_elsewhere(oss_cli: OssCli, mine: Path, llama: Path, gpt
     assert (oss_cli.home.cwd / "merged" / "model.safetensors").is_file()
     diff = oss_cli.run("adapter", "diff", "elsewhere", "elsewhere").ok()
     assert "no difference" in diff.stderr
+
+
+REWARD = "def score(answer):\n    return float(len(answer))\n"
+
+
+def test_a_reward_runs_when_it_was_allowed(oss_cli: OssCli, mine: Path) -> None:
+    mine.with_name("reward.py").write_text(REWARD)
+    mine.with_name("примеры.jsonl").write_text('{"prompt": "say 1"}\n' * 2)
+    text = mine.read_text("utf-8").replace("batch = 2", "batch = 2\nheld_out_share = 0")
+    mine.write_text(f'{text}objective = "grpo"\nreward = "./reward.py:score"\n', "utf-8")
+    known = ("train", "-p", "mine", "--set", "train.max_length=16", "--set", "train.steps=2")
+    refused = oss_cli.run(*known)
+    assert refused.code == 6
+    assert "--allow-reward" in refused.stderr
+    done = oss_cli.run(*known, "--allow-reward").ok()
+    assert "step 2/2" in done.stderr
 
 
 def test_two_processes_learn_the_same_as_one(oss_cli: OssCli, mine: Path) -> None:

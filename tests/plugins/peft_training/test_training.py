@@ -52,12 +52,13 @@ def test_each_method_learns_and_is_the_same_when_loaded_again(
 def test_a_stopped_run_goes_on_bit_for_bit(llama: Path, make_job: MakeJob) -> None:
     whole, first, rest = Recorder(), Recorder(stop_after=4), Recorder()
     settings: dict[str, Any] = {"steps": 9, "accumulation": 2, "options": {"dropout": 0.1}}
-    train(make_job(llama, name="whole", **settings), whole)
+    complete = train(make_job(llama, name="whole", **settings), whole)
     stopped = make_job(llama, name="parts", **settings)
     assert not train(stopped, first).complete
     assert not stopped.out.exists()
     done = train(make_job(llama, name="parts", resume=True, **settings), rest)
     assert done.complete
+    assert done.tokens == complete.tokens
     assert first.losses + rest.losses == whole.losses
     assert "going on from step 4" in rest.notices
     tensors = [
