@@ -297,7 +297,10 @@ class TrainTable(Table, frozen=True):
     ] = "persona"
     start: Annotated[
         str | None,
-        Meta(description="An adapter to go on from.", examples=["my-style"]),
+        Meta(
+            description="An adapter to go on from, or a folder with one or a checkpoint of one.",
+            examples=["my-style"],
+        ),
     ] = None
     teacher: Annotated[
         str | None,
