@@ -50,17 +50,17 @@ def starter_hf() -> Path:
     """The folder of the starter model in its Hugging Face form (float32, 540 MB); made from
     :func:`starter_gguf` at first, kept beside it.
 
-    :raises ImportError: torch, transformers or gguf is not installed.
+    :raises ImportError: it has to be made, and torch, transformers or gguf is not installed.
     """
     from filelock import FileLock
-
-    from oss.models.convert_hf import gguf_to_hf
-    from oss.plugins.manager import load_plugins
 
     source = starter_gguf()
     target = source.with_name("SmolLM2-135M-Instruct-hf")
     with FileLock(source.with_name("starter-hf.lock")):
         if not target.is_dir():
+            from oss.models.convert_hf import gguf_to_hf
+            from oss.plugins.manager import load_plugins
+
             aside = target.with_name(f"{target.name}.partial")
             aside.mkdir(exist_ok=True)
             gguf_to_hf(source, aside, dtype="float32", plugins=load_plugins(), say=lambda _: None)
