@@ -10,6 +10,7 @@ Source: https://en.wikipedia.org/wiki/Okapi_BM25, k1 = 1.2, b = 0.75.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -64,20 +65,24 @@ def words(text: str) -> Iterator[str]:
     """The words of a text in lower case. A name with underscores gives itself and its parts;
     scripts without spaces give pairs of characters.
     """
-    for match in _WORD.finditer(text.lower()):
-        word = match.group()
-        if word.isascii():
-            parts = word.split("_") if "_" in word else []
-            if len(parts := [part for part in parts if part]) > 1:
-                yield from parts
-            elif "_" in word:
-                word = "".join(parts)
-            if 0 < len(word) <= LONGEST_WORD:
-                yield word
-        elif _UNSPACED.match(word):
-            yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
-        elif len(word) <= LONGEST_WORD:
+    for token in _WORD.findall(text.lower()):
+        yield from _words_of(token)
+
+
+def _words_of(word: str) -> Iterator[str]:
+    """Those of what stands between two marks or spaces."""
+    if word.isascii():
+        parts = word.split("_") if "_" in word else []
+        if len(parts := [part for part in parts if part]) > 1:
+            yield from parts
+        elif "_" in word:
+            word = "".join(parts)
+        if 0 < len(word) <= LONGEST_WORD:
             yield word
+    elif _UNSPACED.match(word):
+        yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
+    elif len(word) <= LONGEST_WORD:
+        yield word
 
 
 def _script(word: str) -> str:
@@ -98,7 +103,6 @@ def _stemmer(language: str) -> Callable[[str], str]:
     return stem
 
 
-@lru_cache(maxsize=300_000)
 def _place(word: str, language: str) -> int | None:
     """Where a word stands in the vectors; ``None`` for a stop word."""
     if word in STOP_WORDS.get(language, ()):
@@ -116,6 +120,13 @@ def _language_of(word: str, language: str) -> str:
     return _FIRST_OF[script]
 
 
+@lru_cache(maxsize=300_000)
+def _places(token: str, language: str) -> tuple[int, ...]:
+    """Where the words of a token of a document of ``language`` stand, stop words left out."""
+    places = (_place(word, _language_of(word, language)) for word in _words_of(token))
+    return tuple(place for place in places if place is not None)
+
+
 def document_vector(
     text: str, language: str = "en", average_length: float = START_AVERAGE
 ) -> SparseVector:
@@ -126,11 +137,10 @@ def document_vector(
     """
     counts: dict[int, int] = {}
     length = 0
-    for word in words(text):
-        place = _place(word, _language_of(word, language))
-        if place is not None:
-            counts[place] = counts.get(place, 0) + 1
-            length += 1
+    for token, count in Counter(_WORD.findall(text.lower())).items():
+        for place in _places(token, language):
+            counts[place] = counts.get(place, 0) + count
+            length += count
     norm = K1 * (1 - B + B * length / (average_length or START_AVERAGE))
     return SparseVector(
         tuple(counts), tuple(count * (K1 + 1) / (count + norm) for count in counts.values())
@@ -154,4 +164,7 @@ def query_vector(text: str, languages: Iterable[str] = ("en",)) -> SparseVector:
 
 def length_of(text: str, language: str = "en") -> int:
     """Words of a text as BM25 counts them."""
-    return sum(_place(word, _language_of(word, language)) is not None for word in words(text))
+    return sum(
+        count * len(_places(token, language))
+        for token, count in Counter(_WORD.findall(text.lower())).items()
+    )

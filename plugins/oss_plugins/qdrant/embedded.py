@@ -6,6 +6,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 import qdrant_edge as edge
 
 from oss.contracts.errors import StorageError
@@ -41,6 +42,8 @@ _INDEXES = {
 """Numbers are compared, or counted; not both, and no graph of their own is built for them: every
 index is filled with every point, and takes a twentieth of the time that filling takes.
 """
+_LOG = {"segment_capacity": 4 * 2**20, "segment_queue_len": 0, "retain_closed": 1}
+"""The log in files of 4 MB in place of 32, of which three are kept, and mapped into memory."""
 _COUNTED = frozenset(name for name, index in _INDEXES.items() if index is not _RANGE)
 _EXPLORED = 512
 """Points looked at in the graph for a search. A graph that is built with less care (the engine's
@@ -119,7 +122,13 @@ class EmbeddedCollection(FolderCollection):
             wal_enabled=True,
         )
         with _shard_errors(folder.name):
-            shard = edge.EdgeShard.create(str(path), config)
+            edge.EdgeShard.create(str(path), config).close()
+            # What its constructor has no parameter for is read from the file that it keeps.
+            file = path / "edge_config.json"
+            kept = msgspec.json.decode(file.read_bytes())
+            file.write_bytes(msgspec.json.encode({**kept, "wal_options": _LOG}))
+            shutil.rmtree(path / "wal")
+            shard = edge.EdgeShard.load(str(path))
             for name, index in _INDEXES.items():
                 key = fields.key_of(name)
                 shard.update(edge.UpdateOperation.create_field_index(key, index))
@@ -144,25 +153,7 @@ class EmbeddedCollection(FolderCollection):
     def upsert(self, points: Sequence[Point]) -> None:
         """Add or replace."""
         for start in range(0, len(points), _BATCH):
-            batch = [
-                edge.Point(
-                    point.id,
-                    {
-                        "": list(point.dense or ()),
-                        **(
-                            {
-                                fields.SPARSE: edge.SparseVector(
-                                    list(point.sparse.indices), list(point.sparse.values)
-                                )
-                            }
-                            if point.sparse
-                            else {}
-                        ),
-                    },
-                    fields.payload_of(point),
-                )
-                for point in points[start : start + _BATCH]
-            ]
+            batch = [_edge_point(point) for point in points[start : start + _BATCH]]
             with _shard_errors(self.name):
                 self._update(edge.UpdateOperation.upsert_points(batch))
 
@@ -278,6 +269,14 @@ class EmbeddedCollection(FolderCollection):
             finally:
                 self._shard = None
                 self._folder.unlock()
+
+
+def _edge_point(point: Point) -> edge.Point:
+    dense = point.dense or ()
+    vectors: dict[str, Any] = {"": dense if isinstance(dense, list) else list(dense)}
+    if sparse := point.sparse:
+        vectors[fields.SPARSE] = edge.SparseVector(list(sparse.indices), list(sparse.values))
+    return edge.Point(point.id, vectors, fields.payload_of(point))
 
 
 def _point(record: Any) -> Point:
