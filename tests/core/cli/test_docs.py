@@ -190,3 +190,29 @@ def test_a_profile_answers_from_the_collection(cli: OssCli) -> None:
     messages = planned.ok().json()["request"]["messages"]
     assert "кошки.md" in messages[-1]["content"]
     cli.run("run", "--profile", "docs", "--set", "retriever.collections=[]", "x").failed(3)
+
+
+def test_a_persona_brings_documents_of_its_own(cli: OssCli) -> None:
+    """Alone, and beside those of the profile."""
+    (cli.home.cwd / "bees.md").write_text("Bees dance to show where nectar is.")
+    cli.run("docs", "add", "bees.md", "--to", "bees", "--embedder", "fake").ok()
+    config = cli.home.path / "config"
+    for folder in ("personas", "profiles"):
+        (config / folder).mkdir(parents=True, exist_ok=True)
+    (config / "personas" / "пчеловод.toml").write_text(
+        'system = "You keep bees."\ncollections = ["bees"]\n', "utf-8"
+    )
+    profile = '[model]\nname = "fake:fake"\n[persona]\nname = "пчеловод"\n'
+    (config / "profiles" / "own.toml").write_text(profile, "utf-8")
+    both = '[retriever]\nname = "qdrant"\ncollections = ["work"]\nmode = "bm25"\n'
+    (config / "profiles" / "both.toml").write_text(profile + both, "utf-8")
+
+    def prompt(profile: str) -> str:
+        planned = cli.run("run", "--profile", profile, "--dry-run", "nectar for the manul, манул?")
+        text: str = planned.ok().json()["request"]["messages"][-1]["content"]
+        return text
+
+    assert "bees.md" in prompt("own")
+    assert "кошки.md" not in prompt("own")
+    assert "bees.md" in prompt("both")
+    assert "кошки.md" in prompt("both")
