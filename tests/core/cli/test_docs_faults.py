@@ -75,6 +75,41 @@ def test_all_that_can_be_wrong_with_files(cli: OssCli) -> None:
     assert "8 skipped" in again.stderr or "9 skipped" in again.stderr
 
 
+def test_what_may_not_be_read_is_named_and_kept_until_it_may(cli: OssCli) -> None:
+    docs = cli.home.cwd / "docs"
+    (docs / "inner").mkdir(parents=True)
+    for name in ("a.md", "secret.md", "inner/b.md"):
+        (docs / name).write_text(f"Text of {name}.")
+    cli.run("docs", "add", "docs", "--to", "work", "--embedder", "fake").ok()
+    (docs / "secret.md").write_text("Another text of secret.md.")
+    (docs / "secret.md").chmod(0)
+    (docs / "inner").chmod(0)
+    rights = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    try:
+        done = subprocess.run(
+            [*(rights if os.geteuid() == 0 else []), str(cli.program), "docs", "sync", "--strict"],
+            env=cli.environment(),
+            cwd=cli.home.cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        (docs / "inner").chmod(0o755)
+    assert done.returncode == 1, done.stderr
+    assert "secret.md: permission denied" in done.stderr
+    assert "inner: permission denied" in done.stderr
+    shown = json.loads(cli.run("docs", "show", "work", "--sources", "--json").ok().stdout)
+    assert {name.rpartition("/")[2] for name in shown["chunks_by_source"]} == {
+        "a.md",
+        "secret.md",
+        "b.md",
+    }
+    (docs / "secret.md").chmod(0o644)
+    (report,) = json.loads(cli.run("docs", "sync", "--json").ok().stdout)
+    assert (report["files"]["changed"], report["skipped"]) == (1, [])
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 90 MB, of which 64 are kept free."""
