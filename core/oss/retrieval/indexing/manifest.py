@@ -7,6 +7,7 @@ again, and nothing with a row is missing.
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _SETTLED = "settled"
+_ALL_READ = " 0"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY,
@@ -84,8 +86,9 @@ def indexing(store: VectorStore, name: str) -> Iterator[Manifest]:
     :raises BusyError: another process is indexing into it.
     """
     path = manifest_path(store, name)
-    with storage_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.path.isdir(path.parent):  # noqa: PTH112  half as long as asking a Path
+        with storage_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
     with closing(Manifest(path)) as manifest:
         yield manifest
 
@@ -122,6 +125,8 @@ class Manifest:
                 self._lock()
                 if self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
                     self._make()
+                notes = self._db.execute("SELECT name, value FROM notes").fetchall()
+                self._notes: dict[str, str] = dict(notes)
             except BaseException:
                 self._db.close()
                 raise
@@ -189,6 +194,8 @@ class Manifest:
 
     def unread(self) -> list[Row]:
         """Files that could not be read, and those that no loader reads."""
+        if self.note(_SETTLED).endswith(_ALL_READ):
+            return []
         query = "SELECT * FROM files WHERE fault <> '' OR loader = ''"
         with self._faults():
             return [Row(*row) for row in self._db.execute(query)]
@@ -204,16 +211,17 @@ class Manifest:
         since: quicker to tell than by comparing every row.
         """
         try:
-            return self.note(_SETTLED) == _digest(files)
+            return self.note(_SETTLED).partition(" ")[0] == _digest(files)
         except UnicodeEncodeError:  # a name that is not UTF-8 has no row
             return False
 
     def settle(self, files: Mapping[str, tuple[int, int]]) -> None:
         """Remember that these files, in this order, are what the rows say."""
-        self.set_note(_SETTLED, _digest(files))
+        self.set_note(_SETTLED, f"{_digest(files)} {len(self.unread())}")
 
     def _unsettle(self) -> None:
-        self._db.execute("DELETE FROM notes WHERE name = ?", (_SETTLED,))
+        if self._notes.pop(_SETTLED, None):
+            self._db.execute("DELETE FROM notes WHERE name = ?", (_SETTLED,))
 
     def write(self, rows: Iterable[Row]) -> None:
         """Add or replace rows, all of them or none."""
@@ -235,6 +243,7 @@ class Manifest:
             if roots:
                 self._db.execute("DELETE FROM roots")
                 self._db.execute("DELETE FROM notes")
+                self._notes.clear()
 
     def roots(self) -> list[Root]:
         """What the collection is made from."""
@@ -257,14 +266,13 @@ class Manifest:
 
     def note(self, name: str) -> str:
         """A remembered word, or nothing."""
-        with self._faults():
-            found = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
-        return found[0] if found else ""
+        return self._notes.get(name, "")
 
     def set_note(self, name: str, value: str) -> None:
         """Remember a word."""
         with self._faults():
             self._db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+        self._notes[name] = value
 
     def close(self) -> None:
         """Close the file."""
