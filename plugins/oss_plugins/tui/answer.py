@@ -58,6 +58,7 @@ class Answer(Widget):
         self._last: list[Block] = []
         self._width = 0
         self._lines: list[Strip] = []
+        self._painted: list[Strip] = []  # the same with what stands beside them, as far as needed
         self._faded = False  # drawn in colours of before
         self._settled = 0  # lines of the blocks before the last
         self._read()
@@ -89,6 +90,7 @@ class Answer(Widget):
 
     def _draw(self, fresh: int) -> None:
         del self._lines[self._settled :]
+        del self._painted[self._settled :]
         for block in self._blocks[len(self._blocks) - fresh :]:
             self._add(block)
         self._settled = len(self._lines)
@@ -172,13 +174,33 @@ class Answer(Widget):
 
     def _draw_all(self) -> None:
         self._faded = False
-        self._lines, self._settled = [], 0
+        self._lines, self._painted, self._settled = [], [], 0
         self._draw(len(self._blocks))
 
     def notify_style_update(self) -> None:
         """Other colours: draw again, when they are all known."""
         super().notify_style_update()
         self._faded = True
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the widget. As an answer grows each is painted many times, and a line that was
+        painted before needs no work.
+        """
+        if self._faded or self.text_selection is not None or self.hover_style.link_id:
+            return super().render_lines(crop)
+        left, right = self.gutter.left, self.gutter.right
+        style = self.visual_style.rich_style
+        for line in self._lines[len(self._painted) : crop.bottom]:
+            sides = Strip.blank(left, style), Strip.blank(right, style)
+            self._painted.append(Strip.join([sides[0], line, sides[1]]))
+        strips = self._painted[crop.y : crop.bottom]
+        strips += [Strip.blank(self.size.width + left + right, style)] * (crop.height - len(strips))
+        ground = self.background_colors[1]
+        for each in self.get_line_filters():
+            strips = [strip.apply_filter(each, ground) for strip in strips]
+        if crop.column_span != (0, self.outer_size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
 
     def render_line(self, y: int) -> Strip:
         """A line, with what the mouse selected of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,14 @@ if TYPE_CHECKING:
 
 SHORTEST_S = 0.04
 """Between two paintings: 25 a second are smooth for text."""
-SHARE = 14
-"""A painting that takes a time is followed by this many times of rest: the engine may need the
-same processor, and a key that is pressed waits for no painting."""
+REST = 10
+"""A painting that takes a time is followed by this many times of rest: a key that is pressed waits
+for no painting."""
+REST_BESIDE_ENGINE = 30
+"""The same where an engine in this process keeps the processors busy: what painting takes of them,
+the answer loses."""
+BUSY = 0.6
+"""The part of all processors from which on that is so."""
 LONGEST_S = 0.5
 
 
@@ -29,6 +35,7 @@ class Feed:
         self._waiting: list[Event] = []
         self._awake = False
         self._not_before = 0.0
+        self._seen = time.monotonic(), time.process_time()
 
     def put(self, event: Event) -> None:
         """Take an event of the turn."""
@@ -45,8 +52,11 @@ class Feed:
 
     def painted(self, took_s: float) -> None:
         """Say how long the processor took to bring the last ones to the screen."""
-        rest = min(max(SHORTEST_S, took_s * SHARE), LONGEST_S)
-        self._not_before = time.monotonic() + rest
+        (then, used_then), self._seen = self._seen, (time.monotonic(), time.process_time())
+        now, used = self._seen
+        busy = (used - used_then) / max(now - then, 1e-3) / (os.cpu_count() or 1)
+        rest = took_s * (REST_BESIDE_ENGINE if busy > BUSY else REST)
+        self._not_before = now + min(max(SHORTEST_S, rest), LONGEST_S)
 
 
 def _joined(events: list[Event]) -> list[Event]:

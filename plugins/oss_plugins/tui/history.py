@@ -9,6 +9,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from oss_plugins.tui.ground import Ground
+
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
@@ -29,7 +31,7 @@ class Earlier(Static):
             await history.show_earlier()
 
 
-class History(VerticalScroll, can_focus=False):
+class History(VerticalScroll, Ground, can_focus=False):
     """Grows at its end, and stays there unless someone scrolls up.
 
     :ivar conversation_id: whose turns these are.

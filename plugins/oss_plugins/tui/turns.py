@@ -21,6 +21,7 @@ from oss.turn.events import (
 )
 from oss.turn.untrusted import clean, printable
 from oss_plugins.tui.feed import Feed
+from oss_plugins.tui.ground import Ground
 from oss_plugins.tui.keys import bindings
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ PROMPT_LINES = 12
 """Of a prompt, on the screen; files that went with it make it long."""
 
 
-class TurnView(Vertical, can_focus=True):
+class Body(Vertical, Ground):
+    """Where the parts of an answer stand."""
+
+
+class TurnView(Vertical, Ground, can_focus=True):
     """A turn. Keys act on the turn that has the focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("turn")]
@@ -66,7 +71,7 @@ class TurnView(Vertical, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield Static(_prompt_content(self.record.prompt), classes="asked")
-        yield Vertical(classes="body")
+        yield Body(classes="body")
         yield Static(classes="foot")
 
     async def on_mount(self) -> None:
