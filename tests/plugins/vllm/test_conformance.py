@@ -92,10 +92,10 @@ class TestVllm(StarterConformance):
         with pytest.raises(BackendError, match="401"):
             Opened(VllmBackend(), model, (), options)
 
-    def test_cached_tokens_are_told(self, opened: Opened) -> None:
+    def test_cached_tokens_are_told(self, adapted: Opened) -> None:
         long = (Message("user", "Раз, два, три, четыре, пять. " * 12),)
-        opened.ask(long)
-        again = opened.ask(long).usage
+        adapted.ask(long)
+        again = adapted.ask(long).usage
         assert again.cached_tokens > again.prompt_tokens / 2
 
     def test_every_path_asks_for_the_key(self, opened: Opened) -> None:
