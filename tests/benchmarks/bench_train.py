@@ -30,17 +30,17 @@ SETTINGS: dict[str, Any] = {
     "batch": 2, "accumulation": 1, "max_length": 160, "learning_rate": 5e-4, "steps": STEPS,
 }  # fmt: skip
 # Four batches of eight see each text once; packed, the same tokens are two batches.
-MIXED: dict[str, Any] = {"batch": 8, "steps": 4, "max_length": 288}
+MIXED: dict[str, Any] = {"batch": 8, "steps": 4, "max_length": 160}
 PACKED_STEPS = 2
 ROWS = 32
 BEGUN = float(os.environ.get("BENCH_BEGUN", time.time()))
 
 
 def texts(mixed: bool) -> list[str]:
-    """Texts of 50 words, all of the same number of tokens; or of 4 to 100 words, few of them long,
+    """Texts of 50 words, all of the same number of tokens; or of 4 to 50 words, few of them long,
     as conversations are.
     """
-    lengths = [4 + round(96 * (n * 37 % ROWS / ROWS) ** 3) if mixed else 50 for n in range(ROWS)]
+    lengths = [4 + round(46 * (n * 37 % ROWS / ROWS) ** 3) if mixed else 50 for n in range(ROWS)]
     return [
         " ".join(f"word{10 + (n * 7 + m) % 80}" for m in range(k)) for n, k in enumerate(lengths)
     ]

@@ -173,7 +173,7 @@ def _trained(
         held_out_before=before.get("loss"),
         held_out_after=after.get("loss"),
         evaluation=after,
-        seconds=time.perf_counter() - began,
+        seconds=time.perf_counter() - began + watch.before,
         tokens=watch.tokens,
         batch=settings.batch,
         accumulation=settings.accumulation,

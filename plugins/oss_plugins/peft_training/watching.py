@@ -36,6 +36,7 @@ class Watch(TrainerCallback):
     :ivar stopped: whether a person asked to stop.
     :ivar losses: the loss of every step of this process.
     :ivar tokens: learned from in all, the steps before a resumed run with them.
+    :ivar before: seconds that these steps took.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Watch(TrainerCallback):
         self.stopped = False
         self.losses: list[float] = []
         self.tokens = 0
+        self.before = 0.0
         self.best: float | None = None
         self._seen = 0.0
         self._writes = int(os.environ.get("RANK", "0")) == 0
@@ -61,14 +63,18 @@ class Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Drop the metrics of steps that a resumed run repeats, and count the tokens of those
-        before.
-        """
+        """Drop the metrics of steps that a resumed run repeats; count what those before took."""
         self._writes = state.is_world_process_zero
         if self._writes and self.metrics.exists():
             records = map(json.loads, self.metrics.read_text("utf-8").splitlines())
             kept = [record for record in records if record["step"] <= state.global_step]
-            self.tokens = sum(record.get("tokens", 0) for record in kept)
+            steps = [record for record in kept if record.get("tokens")]
+            self.tokens = sum(record["tokens"] for record in steps)
+            self.before = sum(
+                record["tokens"] / record["tokens_per_second"]
+                for record in steps
+                if record["tokens_per_second"]
+            )
             lines = "".join(f"{json.dumps(record)}\n" for record in kept)
             self.metrics.write_text(lines, "utf-8")
 

@@ -157,3 +157,16 @@ def test_modules_by_name(llama: Path, make_job: MakeJob) -> None:
         *(f"model.layers.1.mlp.{part}_proj.weight" for part in ("gate", "up", "down")),
         *(f"model.layers.{number}.self_attn.o_proj.weight" for number in (0, 1)),
     }
+
+
+@pytest.mark.parametrize(("deepspeed", "kept"), [("false", "float32"), ("true", "bfloat16")])
+def test_what_learns_beside_bf16_weights(
+    llama: Path, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, deepspeed: str, kept: str
+) -> None:
+    """In fp32, which small steps need; DeepSpeed fails at its first step with two types."""
+    from oss_plugins.peft_training.base import load_model
+
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", deepspeed)
+    trained, _ = method_of("lora").apply(load_model(llama, "bf16"), make_job(llama))
+    found = {str(p.dtype) for p in trained.parameters() if p.requires_grad}
+    assert found == {f"torch.{kept}"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from oss.contracts.adapter import TrainEvaluated
+from oss.contracts.adapter import TrainEvaluated, TrainStep
 from oss.contracts.errors import CapabilityError, ModelError, OssError, UsageError
 from oss_plugins.peft_training import METHODS
 from oss_plugins.peft_training.methods import method_of
@@ -59,6 +59,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(llama: Path, make_job: MakeJob) -> No
     done = train(make_job(llama, name="parts", resume=True, **settings), rest)
     assert done.complete
     assert done.tokens == complete.tokens
+    assert done.seconds > sum(event.tokens / event.tokens_per_second for event in steps_of(first))
     assert first.losses + rest.losses == whole.losses
     assert "going on from step 4" in rest.notices
     tensors = [
@@ -71,6 +72,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(llama: Path, make_job: MakeJob) -> No
         for line in (stopped.work / "metrics.jsonl").read_text().splitlines()
     ]
     assert steps == list(range(1, 10))
+
+
+def steps_of(recorder: Recorder) -> list[TrainStep]:
+    return [event for event in recorder.events if isinstance(event, TrainStep)]
 
 
 def test_going_on_needs_the_same_run(llama: Path, make_job: MakeJob) -> None:
