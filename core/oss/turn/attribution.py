@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from oss.contracts.retriever import Passage
 
-SHARE = 0.5
-"""How much of a sentence's words, by weight, a passage must have."""
+SHARE = 0.4
+"""How much of a sentence's words, by weight, a passage must have; two words at least."""
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 _WORD = re.compile(r"\w+")
 _LEFT_OUT = frozenset().union(*STOP_WORDS.values())
@@ -32,6 +32,8 @@ def attribute(answer: str, passages: Sequence[Passage]) -> tuple[int, ...]:
     the one with most of the answer first. A sentence without a word that tells passages from
     other texts belongs to none.
     """
+    if not passages:
+        return ()
     known = [_stems(f"{p.metadata.get('heading', '')} {p.text}") for p in passages]
     frequency = Counter(stem for stems in known for stem in stems)
     found: dict[int, float] = {}
@@ -39,10 +41,11 @@ def attribute(answer: str, passages: Sequence[Passage]) -> tuple[int, ...]:
         weights = {
             stem: math.log(1 + len(known) / max(frequency[stem], 1)) for stem in _stems(sentence)
         }
-        shared = [sum(weights[stem] for stem in stems & weights.keys()) for stems in known]
-        best = max(range(len(shared)), key=shared.__getitem__, default=0)
-        if len(weights) > 1 and shared[best] >= SHARE * sum(weights.values()):
-            found[best] = found.get(best, 0.0) + shared[best]
+        shared = [stems & weights.keys() for stems in known]
+        sums = [sum(weights[stem] for stem in stems) for stems in shared]
+        best = max(range(len(sums)), key=sums.__getitem__)
+        if len(shared[best]) > 1 and sums[best] >= SHARE * sum(weights.values()):
+            found[best] = found.get(best, 0.0) + sums[best]
     return tuple(number + 1 for number in sorted(found, key=found.__getitem__, reverse=True))
 
 

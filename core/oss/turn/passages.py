@@ -36,9 +36,11 @@ def with_passages(
 
 
 def numbered(passages: Sequence[Passage], first: int = 1) -> str:
-    """The passages under their numbers and sources, cleaned."""
+    """The passages under their numbers and sources, cleaned. The number stands behind the text
+    too: small models cite when they copy.
+    """
     return "\n\n".join(
-        f"[{number}] source: {_label(passage)}\n{clean(passage.text).strip()}"
+        f"[{number}] source: {_label(passage)}\n{clean(passage.text).strip()} [{number}]"
         for number, passage in enumerate(passages, first)
     )
 
