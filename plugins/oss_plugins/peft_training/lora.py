@@ -147,7 +147,7 @@ class QLora(Lora):
 
         if not torch.cuda.is_available():
             raise CapabilityError(
-                "qlora needs a GPU: its four-bit kernels run nowhere else",
+                "qlora needs a GPU: training on four-bit weights was not tried elsewhere",
                 hint='set train.method = "lora"',
             )
         from importlib.util import find_spec
