@@ -278,8 +278,8 @@ async def measure(ours: Side, raw: Side, rounds: int) -> list[Ratio]:
 
 
 async def mixing(side: Side, rounds: int) -> list[Ratio]:
-    """8 requests with one scale of the adapter, then 8 with four scales among them. In that order:
-    once scales have differed, no prompt is kept.
+    """8 requests with one scale of the adapter, then 8 with four scales among them, then with one
+    again.
     """
 
     async def asked(scales: tuple[float, ...]) -> float:

@@ -100,7 +100,8 @@ def test_flags_and_parsers(vllm_python: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     read = json.loads(done.stdout.splitlines()[-1])
     for key, wanted in KEYS.items():
-        assert [each[key] for each in read] == wanted, key
+        # What is left out is None in some of vLLM's releases, and False or empty in others.
+        assert [each[key] or None for each in read] == [one or None for one in wanted], key
     assert "ngram" in json.dumps(read[2]["speculative_config"])
     assert all("guidance" in json.dumps(each["structured_outputs_config"]) for each in read)
     assert [each["max_model_len"] for each in read] == [1024, 1024, -1]
