@@ -16,7 +16,7 @@ SHORTEST_S = 0.04
 REST = 10
 """A painting that takes a time is followed by this many times of rest: a key that is pressed waits
 for no painting."""
-REST_BESIDE_ENGINE = 30
+REST_BESIDE_ENGINE = 40
 """The same where an engine in this process keeps the processors busy: what painting takes of them,
 the answer loses."""
 BUSY = 0.6
