@@ -135,7 +135,10 @@ def test_gpt_oss(gpt_oss: Path, make_job: MakeJob, tmp_path: Path, options: dict
     method_of("lora").export(adapter, gpt_oss, "gguf", tmp_path / "adapter.gguf")
     ours, theirs = changes(gpt_oss, gguf, adapter, tmp_path / "adapter.gguf")
     assert np.abs(ours).mean() > 1e-4
-    assert correlation(ours, theirs) > 0.999
+    # Where two experts of a token are as good as each other, either engine may take either.
+    shape = (-1, ours.shape[-1])
+    tokens = zip(ours.reshape(shape), theirs.reshape(shape), strict=True)
+    assert sum(correlation(one, two) <= 0.9999 for one, two in tokens) <= 1
     changed = gguf_adapter.read(tmp_path / "adapter.gguf").keys()
     assert any("exps" in name for name in changed) == (options.get("experts", True))
     assert any("ffn_gate_inp" in name for name in changed) == options.get("router", False)
