@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.clients, pytest.mark.real]
 
 
+def llm(folder: Path, *words: str) -> str:
+    """What the command says, with its settings in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "llm", *words],
+        env={**os.environ, "LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "none"},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_page(served: Any, tmp_path: Path) -> None:
     """The file and the commands of docs/clients/llm.md."""
     (table,) = (b.body for b in blocks("yaml") if b.page.name == "llm.md")
@@ -32,17 +47,7 @@ def test_the_page(served: Any, tmp_path: Path) -> None:
     for line in commands.splitlines():
         program, *words = shlex.split(line)
         assert program == "llm"
-        done = subprocess.run(
-            [sys.executable, "-m", "llm", *words],
-            env={**os.environ, "LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"},
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "Paris" in done.stdout, line
+        assert "Paris" in llm(tmp_path, *words), line
 
 
 def test_a_schema(served: Any, tmp_path: Path) -> None:
@@ -52,14 +57,5 @@ def test_a_schema(served: Any, tmp_path: Path) -> None:
         f"- model_id: mine\n  model_name: {served.model}\n  api_base: {served.url}\n"
         "  supports_schema: true\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "llm", "-m", "mine", "--schema", "name, age int", "Ann is 5."],
-        env={**os.environ, "LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none"},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stdout)) == {"name", "age"}
+    answer = llm(tmp_path, "-m", "mine", "--schema", "name, age int", "Ann is 5.")
+    assert set(json.loads(answer)) == {"name", "age"}

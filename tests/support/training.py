@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oss.contracts.adapter import TrainNotice, TrainStep
 from oss.contracts.messages import Message
 from oss.data import Conversation, Origin
+from oss_plugins.peft_training import METHODS
 
 if TYPE_CHECKING:
-    from oss.contracts.adapter import TrainEvent
+    from oss.contracts.adapter import TrainEvent, TrainJob
+
+HERE = [name for name, *_ in METHODS if name != "qlora"]
+"""Methods that train without a GPU."""
 
 
 def chats(count: int = 12, answer: str = "Ahoy {n}!") -> list[Conversation]:
@@ -46,3 +50,11 @@ class Recorder:
     def notices(self) -> str:
         """What was said, in lines."""
         return "\n".join(e.message for e in self.events if isinstance(e, TrainNotice))
+
+
+def train(job: TrainJob, recorder: Recorder | None = None) -> Any:
+    """Train by the job's method; what it says of the adapter that it made."""
+    from oss_plugins.peft_training.methods import method_of
+
+    recorder = recorder or Recorder()
+    return method_of(job.method).train(job, recorder, recorder.stop)

@@ -162,6 +162,7 @@ class AdaLora(Lora):
     name = "adalora"
     plain = False
     objectives: ClassVar[frozenset[Objective]] = SUPERVISED
+    optimizer = PeftMethod.optimizer  # without LoRA+
 
     def config(
         self, model: PreTrainedModel, options: Mapping[str, Any], settings: TrainSettings
@@ -205,12 +206,3 @@ class AdaLora(Lora):
         from oss_plugins.peft_training.adalora import RankAllocation
 
         return [] if model.peft_config["default"].rank_pattern else [RankAllocation(model)]
-
-    def optimizer(
-        self,
-        model: Any,
-        options: Mapping[str, Any],
-        settings: TrainSettings,
-    ) -> torch.optim.Optimizer | None:
-        """AdamW."""
-        return None

@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from oss.contracts.adapter import AdapterForm, Objective, TrainSettings
 
 
-class PromptTuning(PeftMethod):
-    """Invisible tokens before the prompt. Source: arXiv 2104.08691."""
+class SoftPrompt(PeftMethod):
+    """No weight is changed: there is nothing to merge, or to convert."""
 
-    name = "prompt"
     forms: ClassVar[frozenset[AdapterForm]] = frozenset({"peft"})
     objectives: ClassVar[frozenset[Objective]] = SUPERVISED
 
+
+class PromptTuning(SoftPrompt):
+    """Invisible tokens before the prompt. Source: arXiv 2104.08691."""
+
+    name = "prompt"
+
     def config(
-        self,
-        model: PreTrainedModel,
-        options: Mapping[str, Any],
-        settings: TrainSettings,
+        self, model: PreTrainedModel, options: Mapping[str, Any], settings: TrainSettings
     ) -> tuple[PeftConfig, tuple[str, ...]]:
         """Tokens that start at random, or from words."""
         from peft import PromptTuningConfig, PromptTuningInit
@@ -42,18 +44,13 @@ class PromptTuning(PeftMethod):
         return config, ()
 
 
-class PrefixTuning(PeftMethod):
+class PrefixTuning(SoftPrompt):
     """Invisible keys and values in every layer. Source: arXiv 2101.00190."""
 
     name = "prefix"
-    forms: ClassVar[frozenset[AdapterForm]] = frozenset({"peft"})
-    objectives: ClassVar[frozenset[Objective]] = SUPERVISED
 
     def config(
-        self,
-        model: PreTrainedModel,
-        options: Mapping[str, Any],
-        settings: TrainSettings,
+        self, model: PreTrainedModel, options: Mapping[str, Any], settings: TrainSettings
     ) -> tuple[PeftConfig, tuple[str, ...]]:
         """Keys and values without the projection, which only steadies training."""
         from peft import PrefixTuningConfig

@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
+from oss.cli.counting import count
 from oss.contracts.errors import OssError
 from oss_plugins.tui.keys import bindings
 
@@ -198,8 +199,7 @@ def _listed(conversation: Conversation, now: float, current: bool) -> tuple[Row,
 
     row = Row(conversation.id, conversation.title)
     mark = "› " if current else "  "
-    turns = f"{conversation.turns} turn" + "s" * (conversation.turns != 1)
-    facts = f"  {_ago(now - conversation.updated)} · {turns}"
+    facts = f"  {_ago(now - conversation.updated)} · {count(conversation.turns, 'turn')}"
     title = printable(conversation.title)
     return row, Content.assemble((mark + title, "bold" if current else ""), "\n", (facts, "dim"))
 

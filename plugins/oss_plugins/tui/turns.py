@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Collapsible, Static
 
+from oss.cli.counting import count
 from oss.turn.events import (
     Event,
     Notice,
@@ -110,8 +111,8 @@ class TurnView(Vertical, Ground, can_focus=True):
                     await self._line(message, "notice")
                 case PassagesFound(passages=passages, left_out=left_out):
                     more = f", {len(left_out)} more did not fit" if left_out else ""
-                    count = f"{len(passages)} passage" + "s" * (len(passages) != 1)
-                    await self._line(f"{count} of your documents{more}", "found")
+                    found = count(len(passages), "passage")
+                    await self._line(f"{found} of your documents{more}", "found")
                 case ToolCalled(call=call):
                     self._answer = None
                     line = f"{clean(call.name)} {clean(call.arguments)}"

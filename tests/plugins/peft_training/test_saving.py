@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oss.contracts.errors import ModelError
-from oss_plugins.peft_training import METHODS
 from oss_plugins.peft_training.checkpoints import whole_checkpoints
 from oss_plugins.peft_training.lora import Lora, Pissa
 from oss_plugins.peft_training.methods import PeftMethod, method_of
-from support.training import Recorder
+from support.training import HERE, Recorder, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
     from oss.contracts.adapter import TrainJob
 
     MakeJob = Callable[..., TrainJob]
-
-HERE = [name for name, *_ in METHODS if name != "qlora"]
-
-
-def train(job: TrainJob, recorder: Recorder | None = None) -> Any:
-    recorder = recorder or Recorder()
-    return method_of(job.method).train(job, recorder, recorder.stop)
 
 
 @pytest.mark.parametrize("method", HERE)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oss.contracts.errors import ModelError
-from oss_plugins.peft_training.methods import method_of
 from oss_plugins.peft_training.verifying import verify
 from oss_plugins.peft_training.whole import changed_names
-from support.training import Recorder, chats
+from support.training import Recorder, chats, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +21,9 @@ if TYPE_CHECKING:
     MakeJob = Callable[..., TrainJob]
 
 
-def train(job: TrainJob, stop_after: int | None = None) -> Any:
-    recorder = Recorder(stop_after)
-    return method_of(job.method).train(job, recorder, recorder.stop)
-
-
 def test_from_a_checkpoint_of_another_run(llama: Path, make_job: MakeJob) -> None:
     first = make_job(llama, name="first", steps=8, options={"r": 4})
-    assert not train(first, stop_after=6).complete
+    assert not train(first, Recorder(stop_after=6)).complete
     checkpoint = first.work / "checkpoint-6"
     job = make_job(llama, steps=2, learning_rate=1e-9, held_out=chats(4), start=checkpoint)
     done = train(job)

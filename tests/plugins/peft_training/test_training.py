@@ -10,10 +10,9 @@ import torch
 
 from oss.contracts.adapter import TrainEvaluated, TrainStep
 from oss.contracts.errors import CapabilityError, ModelError, OssError, UsageError
-from oss_plugins.peft_training import METHODS
 from oss_plugins.peft_training.methods import method_of
 from oss_plugins.peft_training.verifying import verify
-from support.training import Recorder, chats
+from support.training import HERE, Recorder, chats, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
     from oss.contracts.adapter import TrainJob
 
     MakeJob = Callable[..., TrainJob]
-
-HERE = [name for name, *_ in METHODS if name != "qlora"]
-
-
-def train(job: TrainJob, recorder: Recorder | None = None) -> Any:
-    recorder = recorder or Recorder()
-    return method_of(job.method).train(job, recorder, recorder.stop)
 
 
 @pytest.mark.parametrize("method", HERE)
