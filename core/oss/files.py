@@ -1,12 +1,43 @@
-"""Writes small text files whole, or not at all."""
+"""What a disk refuses, in our words; and small text files, written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from oss.contracts.errors import StorageError
+from oss.contracts.errors import OssError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESUME_HINT = "what arrived is kept: run the same command again to go on from there"
+
+
+@contextmanager
+def storage_errors(target: Path) -> Iterator[None]:
+    """Turn a full, read-only or forbidden disk into an error that says so.
+
+    :raises StorageError: naming ``target``.
+    """
+    try:
+        yield
+    except OssError:  # one of ours may be an OSError too
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageError(
+                f"the disk is full at {target}", hint=f"make room; {RESUME_HINT}"
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):
+            raise StorageError(
+                f"{error.filename or target} cannot be written: {error.strerror}",
+                hint="set OSS_HOME (for the hub HF_HOME) to a folder of yours",
+            ) from error
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -25,6 +25,11 @@ def data_dir() -> Path:
     return _under_home("data")
 
 
+def models_dir() -> Path:
+    """Models that have no store of their own, embedders too."""
+    return data_dir() / "models"
+
+
 def cache_dir() -> Path:
     """What can be made again."""
     return _under_home("cache")

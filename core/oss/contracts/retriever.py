@@ -88,13 +88,6 @@ class Embedder(ABC):
         """
         return self.name
 
-    @property
-    def at_hand(self) -> bool:
-        """Whether a question is embedded on this machine without fetching or asking anything, so
-        that it is a matter of milliseconds once the weights are loaded. ``False`` by default.
-        """
-        return False
-
     @abstractmethod
     async def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """One vector per text, for texts that are searched in. Any number of texts: it batches

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from oss.contracts.errors import ConfigError, ModelError, NetworkError, StorageError
-from oss.models.transfer import RESUME_HINT
+from oss.files import RESUME_HINT
 
 # Wheels only: building a source distribution would run its code.
 _COMMON = ("--no-deps", "--only-binary=:all:", "--ignore-requires-python")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
 import time
 from typing import TYPE_CHECKING
 
-from oss import paths
-from oss.contracts.errors import BusyError, NetworkError, OssError, StorageError
+from oss.contracts.errors import BusyError, NetworkError, StorageError
+from oss.files import RESUME_HINT, storage_errors
 from oss.models.text import size_text
+from oss.paths import models_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,39 +24,10 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 18
 _TIMEOUT_S = 60
 _ATTEMPTS = 3  # in a row without a byte, before giving up
-RESUME_HINT = "what arrived is kept: run the same command again to go on from there"
 
 
 class NotServedError(NetworkError):
     """Not a byte came: the address cannot be used this way from here."""
-
-
-def models_dir() -> Path:
-    """Where oss keeps models that have no store of their own."""
-    return paths.data_dir() / "models"
-
-
-@contextlib.contextmanager
-def storage_errors(target: Path) -> Iterator[None]:
-    """Turn a full, read-only or forbidden disk into an error that says so.
-
-    :raises StorageError: naming ``target``.
-    """
-    try:
-        yield
-    except OssError:  # one of ours may be an OSError too
-        raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageError(
-                f"the disk is full at {target}", hint=f"make room; {RESUME_HINT}"
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):
-            raise StorageError(
-                f"{error.filename or target} cannot be written: {error.strerror}",
-                hint="set OSS_HOME (for the hub HF_HOME) to a folder of yours",
-            ) from error
-        raise
 
 
 @contextlib.contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oss.contracts.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from oss.contracts.descriptors import Descriptor, Option
 
@@ -55,19 +54,25 @@ def find_option_problems(
     known = {option.name: option for option in descriptor.options}
     for name, value in given.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
+            near = _nearest(name, known)
+            hint = near or f"known: {', '.join(known) or 'none'}"
             yield OptionProblem(name, f"'{descriptor.name}' has no such option", hint)
         elif problem := _wrong(known[name], value):
             yield OptionProblem(name, *problem)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean '{near[0]}'?" if near else None
 
 
 def _wrong(option: Option, value: Any) -> tuple[str, str | None] | None:
     if not _has_type(option, value):
         return f"expected {_EXPECTED[option.type]}, got {value!r}", f"it is: {option.help}"
     if option.choices and value not in option.choices:
-        near = difflib.get_close_matches(str(value), option.choices, 1)
-        hint = f"did you mean '{near[0]}'?" if near else None
+        hint = _nearest(str(value), option.choices)
         return f"expected one of {', '.join(option.choices)}; got {value!r}", hint
     if option.minimum is not None and value < option.minimum:
         return f"expected at least {option.minimum:g}, got {value!r}", f"it is: {option.help}"

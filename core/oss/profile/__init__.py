@@ -1,8 +1,17 @@
-"""Profiles: TOML in, one resolved and explained profile out."""
+"""Profiles: TOML in, one resolved and explained profile out.
 
-from oss.profile.find import FoundProfile, find_profile, list_profiles
-from oss.profile.resolve import Origin, ResolvedProfile, resolve_profile
-from oss.profile.schema import Profile
+Names are imported when they are first used: the schema alone needs no code that reads TOML.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oss.profile.find import FoundProfile, find_profile, list_profiles
+    from oss.profile.resolve import Origin, ResolvedProfile, resolve_profile
+    from oss.profile.schema import Profile
 
 __all__ = [
     "FoundProfile",
@@ -13,3 +22,21 @@ __all__ = [
     "list_profiles",
     "resolve_profile",
 ]
+
+_MODULES = {
+    "FoundProfile": "find",
+    "find_profile": "find",
+    "list_profiles": "find",
+    "Origin": "resolve",
+    "ResolvedProfile": "resolve",
+    "resolve_profile": "resolve",
+    "Profile": "schema",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

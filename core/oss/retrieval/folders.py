@@ -17,8 +17,7 @@ import msgspec
 from oss import paths
 from oss.contracts.errors import BusyError, StorageError, UsageError
 from oss.contracts.store import CollectionSettings
-from oss.files import write_text
-from oss.models.transfer import storage_errors
+from oss.files import storage_errors, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -177,7 +176,10 @@ class StoreRetriever(Retriever):
             ask = _Question(query, k, where, vectors, settings, self.options)
             return ask.candidates(collections) if self._reranker_for else ask.answer(collections)
 
-        found = await self._searched(query, embedders, search)
+        # Others are locked out of what is open: only what takes milliseconds happens meanwhile.
+        vectors = {name: await made.embed_query(query) for name, made in embedders.items()}
+        async with self._turn:
+            found = await asyncio.to_thread(self._with_open, partial(search, vectors))
         if self._reranker_for is None:
             return found
         found = await self._rerank(query, found, next(iter(settings.items())))
@@ -186,36 +188,6 @@ class StoreRetriever(Retriever):
             return await asyncio.to_thread(
                 self._with_open, lambda collections: ask.finish(collections, found)
             )
-
-    async def _searched(
-        self,
-        query: str,
-        embedders: Mapping[str, Embedder],
-        search: Callable[[Mapping[str, Sequence[float]], Mapping[str, Collection]], list[Found]],
-    ) -> list[Found]:
-        """Embed the question and open the collections, side by side where that takes milliseconds:
-        others are locked out of what is open, and should not wait for an embedder's server.
-        """
-        if not all(embedder.at_hand for embedder in embedders.values()):
-            vectors = await _embedded(query, embedders)
-            async with self._turn:
-                return await asyncio.to_thread(self._with_open, partial(search, vectors))
-        coming: Future[dict[str, Sequence[float]]] = Future()
-        # A thread of its own: it waits for the embedder, which takes one of those that are shared.
-        async with self._turn:
-            beside = ThreadPoolExecutor(1)
-            searching = asyncio.wrap_future(
-                beside.submit(self._with_open, lambda opened: search(coming.result(), opened))
-            )
-            beside.shutdown(wait=False)  # it ends when that is done
-            try:
-                coming.set_result(await _embedded(query, embedders))
-            except BaseException:
-                coming.cancel()  # the thread closes what it has opened
-                await asyncio.wait({searching})
-                _ = searching.cancelled() or searching.exception()  # this one says why
-                raise
-            return await searching
 
     async def _rerank(
         self, query: str, found: list[Found], first: tuple[str, CollectionSettings]
@@ -341,11 +313,6 @@ class _Question:
             ((names[int(key.partition(":")[0])], key.partition(":")[2]), score)
             for key, score in fused
         ]
-
-
-async def _embedded(query: str, embedders: Mapping[str, Embedder]) -> dict[str, Sequence[float]]:
-    """The question's vector of each embedder, by fingerprint."""
-    return {name: await embedder.embed_query(query) for name, embedder in embedders.items()}
 
 
 def _keyed(hits: Iterable[Hit], number: int) -> list[Hit]:

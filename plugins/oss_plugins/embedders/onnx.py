@@ -45,11 +45,6 @@ class OnnxEmbedder(Embedder):
         """The weights, how they were quantised, and where texts are cut."""
         return f"{self.recipe.name}-{self.recipe.revision}-{self.max_tokens}"
 
-    @property
-    def at_hand(self) -> bool:
-        """Whether the graph has been made."""
-        return self.recipe.ready
-
     async def prepare(self, progress: Progress) -> None:
         """Fetch the weights and make the graph, the first time."""
         await asyncio.to_thread(ensure, self.recipe, progress)

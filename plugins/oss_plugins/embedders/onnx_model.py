@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import ModelError
 from oss.retrieval.extras import needs_extra
 
-with needs_extra("retrieval"):
+
+@contextmanager
+def _one_thread_for_numpy() -> Iterator[None]:
+    """numpy's linear algebra begins a thread for each core as it is imported. They wait for work
+    at full speed, and none comes: the graph does the arithmetic.
+    """
+    name = "OPENBLAS_NUM_THREADS"
+    unset = name not in os.environ
+    os.environ.setdefault(name, "1")
+    try:
+        yield
+    finally:
+        if unset:
+            del os.environ[name]
+
+
+with needs_extra("retrieval"), _one_thread_for_numpy():
     import numpy as np
     import onnxruntime
-    from tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -35,9 +52,12 @@ class OnnxModel:
         threads: int,
         characters: Mapping[int, str] | None = None,
     ) -> None:
-        # Loading a session leaves the interpreter to others: the tokenizer loads meanwhile.
+        # Loading a session leaves the interpreter to others, loading a tokenizer does not: the
+        # import between them is where the session's thread gets its turn to begin.
         with ThreadPoolExecutor(1) as beside:
             loading = beside.submit(_session, graph)
+            with needs_extra("retrieval"):
+                from tokenizers import Tokenizer
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
             self._session = loading.result()
         self._tokenizer.no_padding()  # the file may have padding to 128 baked in

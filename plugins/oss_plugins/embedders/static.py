@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from oss.contracts.retriever import Embedder
-from oss.models.transfer import publish, pull_lock, storage_errors
+from oss.files import storage_errors
+from oss.models.transfer import publish, pull_lock
 from oss.retrieval.extras import needs_extra
 from oss_plugins.embedders.recipes import GRAPH, MINILM, TOKENIZER
 from oss_plugins.embedders.weights import ensure, silent

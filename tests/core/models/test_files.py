@@ -11,9 +11,10 @@ import pytest
 
 from oss.contracts.errors import BusyError, ModelError, StorageError
 from oss.contracts.model import LocalModel
+from oss.files import storage_errors
 from oss.models import weights_hash
 from oss.models.files import pick_gguf
-from oss.models.transfer import check_room, publish, pull_lock, storage_errors
+from oss.models.transfer import check_room, publish, pull_lock
 from oss.testing.gguf_file import write_gguf
 
 NAMES = (

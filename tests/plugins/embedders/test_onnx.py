@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oss.contracts.errors import ModelError
-from oss.models.transfer import models_dir
+from oss.paths import models_dir
 from oss.testing.conformance.embedder import EmbedderConformance, cosine
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import msgspec
 
 from oss import paths
 from oss.contracts.errors import BusyError, StorageError
-from oss.models.transfer import storage_errors
+from oss.files import storage_errors
 from oss.retrieval.folders import collections_dir
 from oss.retrieval.indexing.roots import Root, Rules
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from oss import paths
 from oss.contracts.errors import StorageError
-from oss.models.transfer import storage_errors
+from oss.files import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

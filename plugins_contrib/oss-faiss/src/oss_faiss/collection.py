@@ -13,7 +13,7 @@ import numpy as np
 
 from oss.contracts.errors import StorageError
 from oss.contracts.store import Hit, Point, StoreFeature
-from oss.models.transfer import storage_errors
+from oss.files import storage_errors
 from oss.retrieval.filters import holds
 from oss.retrieval.folder_store import FolderCollection
 
