@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "~"]
 Scalar = str | int | float | bool
 
 
-@dataclass(frozen=True)
-class Compare:
+class Compare(Struct, frozen=True):
     """``field operator value``. ``~`` is 'contains', whatever the case of the letters.
 
     A field that a passage lacks makes every comparison false but ``!=``.
@@ -21,30 +21,26 @@ class Compare:
     value: Scalar
 
 
-@dataclass(frozen=True)
-class OneOf:
+class OneOf(Struct, frozen=True):
     """The field equals one of the values."""
 
     field: str
     values: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True)
-class AllOf:
+class AllOf(Struct, frozen=True):
     """Every part holds; no parts: always true."""
 
     parts: tuple[Filter, ...]
 
 
-@dataclass(frozen=True)
-class AnyOf:
+class AnyOf(Struct, frozen=True):
     """At least one part holds; no parts: never true."""
 
     parts: tuple[Filter, ...]
 
 
-@dataclass(frozen=True)
-class Not:
+class Not(Struct, frozen=True):
     """The part does not hold."""
 
     part: Filter
