@@ -126,8 +126,10 @@ async def show_answer(
                         aside.note(f"  {'failed: ' if failed else ''}{lines[0][:200]}{more}")
                         aside.wait("answering")
                     case Cited():
+                        from oss.cli.sources import sources_lines
+
                         writer.end()
-                        for line in sources_lines(event):
+                        for line in sources_lines(event, sys.stderr):
                             aside.note(line)
                     case Done():
                         record.done = event
@@ -141,29 +143,6 @@ async def show_answer(
 def _passages_line(found: int, left_out: int) -> str:
     line = f"{count(found, 'passage')} of your documents"
     return line + (f"; {left_out} more did not fit" if left_out else "")
-
-
-def sources_lines(event: Cited) -> list[str]:
-    """The sources under an answer: those that it cites; else those that its words point to; else
-    all that it was given. The first line says which.
-    """
-    from oss.cli.sources import linked, place_text
-
-    if event.numbers:
-        title, numbers = "sources:", event.numbers
-    elif event.attributed:
-        title, numbers = "sources by their words (the answer cites none):", event.attributed
-    else:
-        title = "the answer cites none of what it was given:"
-        numbers = tuple(range(1, len(event.passages) + 1))
-    lines = [title]
-    for number in numbers:
-        passage = event.passages[number - 1]
-        place = linked(passage, place_text(passage), sys.stderr)
-        lines.append(f"  [{number}] {place}  {passage.score:.3f}")
-    if event.removed:
-        lines.append(f"  taken out, for there are no such passages: {' '.join(event.removed)}")
-    return lines
 
 
 def stats_line(done: Done) -> str:

@@ -172,6 +172,9 @@ def _last(store: Store) -> Conversation:
 
 
 def _page(conversation: Conversation, turns: Sequence[Turn]) -> str:
+    from oss.cli.sources import sources_lines
+    from oss.turn.citations import cited_by
+
     bold = {"bold": True}
     lines = [
         click.style(_plain(conversation.title), **bold),
@@ -189,6 +192,8 @@ def _page(conversation: Conversation, turns: Sequence[Turn]) -> str:
             for call in message.tool_calls:
                 text += f"\n[calls {call.name} {call.arguments}]"
             lines += ["", click.style(f"{message.role}:", **bold), _plain(text.strip())]
+        if turn.passages and turn.state == "done":
+            lines += ["", *sources_lines(cited_by(turn.answer, turn.passages), sys.stdout)]
     return "\n".join(lines)
 
 

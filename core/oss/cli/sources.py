@@ -9,9 +9,35 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from oss.contracts.retriever import Passage
+    from oss.turn.events import Cited
 
 _ESCAPE = "\x1b]8;;"
 _END = "\x1b\\"
+
+
+def chosen(event: Cited) -> tuple[str, tuple[int, ...]]:
+    """Numbers of the passages that stand under an answer, and the line above them that says which
+    they are: those that it cites; else those that its words point to; else all that it was given.
+    """
+    if event.numbers:
+        return "sources:", event.numbers
+    if event.attributed:
+        return "sources by their words (the answer cites none):", event.attributed
+    everything = tuple(range(1, len(event.passages) + 1))
+    return "the answer cites none of what it was given:", everything
+
+
+def sources_lines(event: Cited, stream: TextIO) -> list[str]:
+    """The sources under an answer; the first line says which they are."""
+    title, numbers = chosen(event)
+    lines = [title]
+    for number in numbers:
+        passage = event.passages[number - 1]
+        place = linked(passage, place_text(passage), stream)
+        lines.append(f"  [{number}] {place}  {passage.score:.3f}")
+    if event.removed:
+        lines.append(f"  taken out, for there are no such passages: {' '.join(event.removed)}")
+    return lines
 
 
 def place_text(passage: Passage) -> str:

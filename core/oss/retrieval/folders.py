@@ -92,7 +92,7 @@ class CollectionFolder:
             except Timeout as error:
                 raise BusyError(
                     f"collection '{self.name}' is open in another process",
-                    hint="wait until it is done, or ask through the 'oss serve' that has it open",
+                    hint="it is being written: try again in a moment",
                 ) from error
         self._lock = lock
 

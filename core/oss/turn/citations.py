@@ -18,6 +18,14 @@ _BEGUN = re.compile(r"\[[\s\d,;]{0,40}$")
 _NUMBER = re.compile(r"\d+")
 
 
+def cited_by(answer: str, passages: Sequence[Passage]) -> Cited:
+    """What a past answer cited of the passages that it was given."""
+    marks = CitationFilter(passages)
+    marks.feed(answer)
+    marks.end()
+    return marks.event(answer)
+
+
 class CitationFilter:
     """Lets an answer through as it comes, without marks of passages that there are not.
 

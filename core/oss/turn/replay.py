@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from oss.turn.citations import cited_by
 from oss.turn.events import Event, PassagesFound, Reasoning, Text, ToolCalled, ToolReturned
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def replay(turn: Turn) -> Iterator[Event]:
-    """Passages, thinking, text, tool calls and results, in order; not how it ended."""
+    """Passages, thinking, text, tool calls and results, in order, and what a whole answer cites;
+    not how it ended.
+    """
     if turn.passages:
         yield PassagesFound(turn.passages)
     calls: dict[str | None, ToolCall] = {}
@@ -31,3 +34,5 @@ def replay(turn: Turn) -> Iterator[Event]:
         for call in message.tool_calls:
             calls[call.id] = call
             yield ToolCalled(call)
+    if turn.passages and turn.state == "done":
+        yield cited_by(turn.answer, turn.passages)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from oss.turn.talk import Talk
     from oss_plugins.tui.app import Start
-    from oss_plugins.tui.inspector import Link
+    from oss_plugins.tui.links import Link
     from oss_plugins.tui.records import Record
     from oss_plugins.tui.slider import Slider
     from oss_plugins.tui.turns import TurnView
@@ -255,7 +255,7 @@ class ChatScreen(Screen[None]):
         await act(self, event.view, event.what)
 
     def on_link_opened(self, event: Link.Opened) -> None:
-        """Something of the inspector, whole."""
+        """A passage, or something of the inspector, whole."""
         from oss_plugins.tui.dialogs import ShowText
 
         self.app.push_screen(ShowText(event.title, event.text))

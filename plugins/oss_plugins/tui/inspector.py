@@ -7,51 +7,23 @@ from typing import TYPE_CHECKING
 
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Static
 
 from oss.turn.untrusted import clean, printable
+from oss_plugins.tui.links import Link, passage_link
 from oss_plugins.tui.slider import Slider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual import events
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from oss.contracts.retriever import Passage
     from oss.profile import ResolvedProfile
     from oss.turn.ingredients import Ingredients
     from oss_plugins.tui.records import Record, ToolUse
 
 PERSONA_LINES = 6
-
-
-class Link(Static, can_focus=True):
-    """A line that opens a text."""
-
-    class Opened(Message):
-        """It is to be read."""
-
-        def __init__(self, title: str, text: str) -> None:
-            super().__init__()
-            self.title = title
-            self.text = text
-
-    def __init__(self, content: Content, title: str, text: str) -> None:
-        super().__init__(content, classes="link")
-        self._opens = (title, text)
-
-    def on_click(self) -> None:
-        """Open."""
-        self.post_message(self.Opened(*self._opens))
-
-    def on_key(self, event: events.Key) -> None:
-        """Open with Enter."""
-        if event.key == "enter":
-            event.stop()
-            self.on_click()
 
 
 class Inspector(VerticalScroll, can_focus=False):
@@ -69,7 +41,7 @@ class Inspector(VerticalScroll, can_focus=False):
             await self._section("tools", "Tools", [])
             return
         await self._section("turn", "Turn", [Static(_numbers(record))])
-        passages: list[Static] = [_passage(n, p) for n, p in enumerate(record.passages, 1)]
+        passages: list[Static] = [passage_link(n, p) for n, p in enumerate(record.passages, 1)]
         left = len(record.left_out)
         if left:
             passages.append(Static(Content.styled(f"{left} more did not fit", "dim")))
@@ -136,16 +108,6 @@ def _numbers(record: Record) -> Content:
     for line in record.notices:
         parts += [(f"· {printable(line)}\n", "$warning")]
     return Content.assemble(*parts[:-1] if parts[-1] == "\n" else parts)
-
-
-def _passage(number: int, passage: Passage) -> Link:
-    first = " ".join(clean(passage.text).split())[:90]
-    head = f"[{number}] {printable(passage.source)}"
-    return Link(
-        Content.assemble(head, (f"  {passage.score:.3f}\n", "$accent"), (first, "dim")),
-        f"{head}, characters {passage.span[0]} to {passage.span[1]}",
-        clean(passage.text),
-    )
 
 
 def _tool(use: ToolUse) -> Link:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from oss.contracts.chat import Timings, Usage
 from oss.turn.events import (
+    Cited,
     Done,
     Event,
     Notice,
@@ -58,6 +59,7 @@ class Record:
     reasoning: str = ""
     passages: tuple[Passage, ...] = ()
     left_out: tuple[Passage, ...] = ()
+    cited: Cited | None = None
     tools: list[ToolUse] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
@@ -85,6 +87,8 @@ class Record:
         events += [Notice(line) for line in self.notices]
         if self.answer:
             events.append(Text(self.answer))
+        if self.cited:
+            events.append(self.cited)
         return events
 
     def take(self, event: Event) -> None:
@@ -96,6 +100,8 @@ class Record:
                 self.reasoning += text
             case PassagesFound(passages=passages, left_out=left_out):
                 self.passages, self.left_out = passages, left_out
+            case Cited():
+                self.cited = event
             case Notice(message=message):
                 self.notices.append(message)
             case ToolCalled(call=call):

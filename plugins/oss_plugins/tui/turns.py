@@ -12,6 +12,7 @@ from textual.widgets import Collapsible, Static
 
 from oss.cli.counting import count
 from oss.turn.events import (
+    Cited,
     Event,
     Notice,
     PassagesFound,
@@ -117,6 +118,8 @@ class TurnView(Vertical, Ground, can_focus=True):
                     self._answer = None
                     line = f"{clean(call.name)} {clean(call.arguments)}"
                     self._tools[call.id] = await self._line(line, "tool")
+                case Cited():
+                    await self._sources(event)
                 case ToolReturned(call=call, result=result, failed=failed):
                     if shown := self._tools.get(call.id):
                         shown.update(_tool_content(call.name, call.arguments, result, failed))
@@ -170,6 +173,18 @@ class TurnView(Vertical, Ground, can_focus=True):
             live = self.record.state == "running"
             self._fold.title = f"thought for {took:.0f} s" if live and took >= 1 else "thoughts"
             self._thought = None
+
+    async def _sources(self, event: Cited) -> None:
+        from oss.cli.sources import chosen
+        from oss_plugins.tui.links import source_link
+
+        title, numbers = chosen(event)
+        links = [source_link(number, event.passages[number - 1]) for number in numbers]
+        lines = [Static(title), *links]
+        if event.removed:
+            marks = printable(" ".join(event.removed))
+            lines.append(Static(Content(f"taken out, for there are no such passages: {marks}")))
+        await self.body.mount(Vertical(*lines, classes="aside sources"))
 
     async def _line(self, text: str, kind: str) -> Static:
         marks = {"notice": "·", "found": "◇", "tool": "⚙"}

@@ -9,6 +9,7 @@ import pexpect
 import pytest
 
 from oss.contracts.messages import Message
+from oss.contracts.retriever import Passage
 from oss.store import Setup, Store
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def test_show(filled: OssCli) -> None:
     assert turns[0]["messages"][1]["reasoning_content"] == "хм"
     assert "\x1b[2J" not in filled.run("log", "show", "2").ok().stdout
     assert "no conversation 9" in filled.run("log", "show", "9").failed(2).stderr
+
+
+def test_show_has_the_sources(oss_cli: OssCli) -> None:
+    with Store() as store:
+        user = Message("user", "Что это?")
+        turn = store.begin_turn(store.create("Ёж"), user, SETUP)
+        passages = [
+            Passage("Ёж — это зверь.", "ежи.md", (0, 15), 0.75, {"line": 3}),
+            Passage("Лиса.", "лисы.md", (0, 5), 0.5),
+        ]
+        answer = [user, Message("assistant", "Зверь [1].")]
+        store.end_turn(turn, "done", answer, passages=passages)
+    out = oss_cli.run("log", "show").ok().stdout
+    assert out.endswith("sources:\n  [1] ежи.md:3  0.750\n")
 
 
 @pytest.mark.parametrize(("words", "ids"), [(["ЁЖ"], [1]), (["тума", "ёж"], [1]), (["fo"], [2, 2])])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oss.cli.answer import sources_lines
+from oss.cli.sources import sources_lines
 from oss.contracts.errors import CapabilityError, UsageError
 from oss.contracts.messages import Message, ToolCall
 from oss.contracts.retriever import Document
@@ -63,12 +64,15 @@ async def test_an_answer_that_cites_nothing_is_attributed(
     (cited,) = of(Cited, events)
     assert cited.numbers == ()
     assert [cited.passages[n - 1].source for n in cited.attributed] == ["limits.md"]
-    assert sources_lines(cited)[0] == "sources by their words (the answer cites none):"
-    assert "limits.md" in sources_lines(cited)[1]
-    assert len(sources_lines(cited)) == 2
-    assert sources_lines(Cited(cited.passages))[0] == "the answer cites none of what it was given:"
-    assert len(sources_lines(Cited(cited.passages))) == 3
-    assert sources_lines(Cited(cited.passages, (1,)))[0] == "sources:"
+    assert sources_lines(cited, sys.stderr)[0] == "sources by their words (the answer cites none):"
+    assert "limits.md" in sources_lines(cited, sys.stderr)[1]
+    assert len(sources_lines(cited, sys.stderr)) == 2
+    assert (
+        sources_lines(Cited(cited.passages), sys.stderr)[0]
+        == "the answer cites none of what it was given:"
+    )
+    assert len(sources_lines(Cited(cited.passages), sys.stderr)) == 3
+    assert sources_lines(Cited(cited.passages, (1,)), sys.stderr)[0] == "sources:"
 
 
 async def test_strict_says_so_in_the_prompt(

@@ -204,11 +204,40 @@ async def test_passages_and_citations(rig: Any) -> None:
         await d.say("что это")
         await d.shows("1 passage of your documents", "[1] заметки.md", "0.750")
         await d.until(lambda: "Замок [1]" in d.text)
+        await d.shows("sources:", "taken out, for there are no such passages: [2]")
         lines = d.text.splitlines()
         row = next(i for i, line in enumerate(lines) if "Замок [1]" in line)
         column = lines[row].index("[1]") + 1
         await d.pilot.click(offset=(column, row))
         await d.shows("Мьютекс — это замок.", "Esc: close")
+
+
+async def test_sources_stand_under_the_answer(rig: Any) -> None:
+    passages = [
+        Passage(
+            "Мьютекс — это замок.", "заметки.md", (3, 9), 0.75, {"line": 7, "heading": "Замки"}
+        ),
+        Passage("A semaphore counts.", "counts.md", (0, 4), 0.5),
+    ]
+
+    class Found:
+        async def search(self, query: str, k: int = 5, where: object = None) -> list[Passage]:
+            return passages
+
+    rig.retrievers["docs"] = Found()
+    rig.backend.script += ["Замок [1].", "Мьютекс — это замок.", "Не знаю."]
+    sets = ('retriever.name="docs"', "retriever.rewrite=false")
+    async with rig.running(size=(100, 50), sets=sets) as d:
+        await d.say("что это")
+        await d.shows("sources:", "[1] заметки.md:7 Замки  0.750")
+        await d.say("своими словами")
+        await d.shows("sources by their words (the answer cites none):")
+        await d.say("а ещё")
+        await d.shows("the answer cites none of what it was given:", "[2] counts.md  0.500")
+        link = d.screen.query("TurnView Link").last()
+        link.focus()
+        await d.press("enter")
+        await d.shows("A semaphore counts.", "Esc: close")
 
 
 async def test_injected_markup_is_shown_as_it_is(rig: Any) -> None:
