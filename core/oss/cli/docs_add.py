@@ -101,19 +101,12 @@ def add(
 
 
 def _options(given: tuple[str, ...], embedder: str | None) -> dict[str, Any]:
-    """``model=NAME`` as a table; values are read as TOML where they are such."""
     from oss.contracts.errors import UsageError
-    from oss.profile.toml_file import parse_value
+    from oss.plugins.options import parse_options
 
     if given and not embedder:
         raise UsageError("--embedder-option needs --embedder", hint="oss plugins show embedders")
-    table = {}
-    for pair in given:
-        key, equals, value = pair.partition("=")
-        if not (key.strip() and equals):
-            raise UsageError(f"--embedder-option '{pair}' is not of the form KEY=VALUE")
-        table[key.strip()] = parse_value(value.strip())
-    return table
+    return parse_options(given, "--embedder-option")
 
 
 def _loaders(given: tuple[str, ...]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oss.contracts.errors import ConfigError
+from oss.contracts.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +45,23 @@ def validate(descriptor: Descriptor, given: Mapping[str, Any], where: str) -> di
         option.name: _typed(option, given.get(option.name, option.default))
         for option in descriptor.options
     }
+
+
+def parse_options(pairs: Iterable[str], what: str) -> dict[str, Any]:
+    """``key=value`` texts as a table of options; values are read as TOML where they are such.
+
+    :param what: whose options they are, for the error.
+    :raises UsageError: a text has no ``=``, or nothing before it.
+    """
+    from oss.profile.toml_file import parse_value
+
+    table = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name.strip() and equals):
+            raise UsageError(f"{what}: '{pair}' is not of the form KEY=VALUE")
+        table[name.strip()] = parse_value(value.strip())
+    return table
 
 
 def find_option_problems(

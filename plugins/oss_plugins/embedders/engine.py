@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oss.contracts.errors import CapabilityError, ConfigError
 from oss.contracts.model import LocalModel
@@ -82,7 +82,7 @@ class EngineEmbedder(Embedder):
     async def _open(self) -> Engine:
         from oss.models import resolve_model
         from oss.plugins.manager import load_plugins
-        from oss.plugins.options import validate
+        from oss.plugins.options import parse_options, validate
 
         async with self._opening:
             engine = self._engine
@@ -94,7 +94,11 @@ class EngineEmbedder(Embedder):
                         f"backend '{self._backend}' has no embeddings",
                         hint="use the backend openai, or the embedders onnx and gguf",
                     )
-                options = validate(descriptor, self._given(), f"backend.{self._backend}")
+                options = validate(
+                    descriptor,
+                    parse_options(self._options, "embedder backend"),
+                    f"backend.{self._backend}",
+                )
                 options["context"] = 0  # as large as the model was made for
                 backend = plugins.load("backends", self._backend)()
                 if backend.formats == ("remote",):
@@ -106,20 +110,6 @@ class EngineEmbedder(Embedder):
                 )
                 self._engine = engine = opened
             return engine
-
-    def _given(self) -> dict[str, Any]:
-        from oss.profile.toml_file import parse_value
-
-        given = {}
-        for option in self._options:
-            name, equals, value = option.partition("=")
-            if not equals:
-                raise ConfigError(
-                    f"'{option}' of embedder 'backend' is no option",
-                    hint="write options as key=value",
-                )
-            given[name.strip()] = parse_value(value.strip())
-        return given
 
     async def close(self) -> None:
         """Close the engine."""
