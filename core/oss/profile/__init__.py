@@ -5,8 +5,9 @@ Names are imported when they are first used: the schema alone needs no code that
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from oss.lazy import importer
 
 if TYPE_CHECKING:
     from oss.profile.find import FoundProfile, find_profile, list_profiles
@@ -33,10 +34,4 @@ _MODULES = {
     "Profile": "schema",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(__name__, _MODULES)
