@@ -109,9 +109,9 @@ class PeftMethod(AdapterMethod):
         if job.start is None:
             config, notices = self.config(model, job.options, job.settings)
             return get_peft_model(model, config, autocast_adapter_dtype=_upcast()), notices
-        from oss_plugins.peft_training.starting import put_weights, start_config
+        from oss_plugins.peft_training.starting import at_random, put_weights, start_config
 
-        config = start_config(job.start)
+        config = at_random(start_config(job.start))
         trained = get_peft_model(model, config, autocast_adapter_dtype=_upcast())
         put_weights(trained, job.start, job.base)
         return trained, ()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def start_config(start: Path) -> PeftConfig:
-    """PEFT's configuration of the adapter, to be trained on.
+    """PEFT's configuration of the adapter, to be trained on; see :func:`at_random`.
 
     :raises ModelError: it cannot be read.
     """
@@ -24,7 +24,7 @@ def start_config(start: Path) -> PeftConfig:
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{start / 'adapter_config.json'} cannot be read: {error}") from error
     config.inference_mode = False
-    return at_random(config)
+    return config
 
 
 def at_random(config: PeftConfig) -> PeftConfig:
