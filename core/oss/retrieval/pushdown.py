@@ -6,7 +6,8 @@ with :func:`oss.retrieval.filters.holds` where it is not exact.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from oss.contracts.filters import AllOf, AnyOf, Compare, Not, OneOf
 from oss.retrieval.fields import INDEXED
@@ -24,7 +25,8 @@ _FIRST = 4
 _MORE = 8
 
 
-class Pushed(NamedTuple, Generic[Native]):
+@dataclass(frozen=True)
+class Pushed(Generic[Native]):
     """A filter in a store's words.
 
     :param native: ``None`` restricts nothing.
