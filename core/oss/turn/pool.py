@@ -137,7 +137,7 @@ class EnginePool:
 
     async def _take(self, spec: EngineSpec) -> Loaded:
         until = time.monotonic() + self._wait
-        need, memory, opened = -1, None, 0
+        need, memory, state = -1, None, self._state()
         while True:
             for loaded in self._loaded:
                 if loaded.serves(spec):
@@ -150,8 +150,8 @@ class EnginePool:
                     loaded.retired = True  # its successor has its adapters too
                     if loaded.users == 0:
                         await self._close(loaded)
-            if memory is None or opened != self._opened:  # another one takes its part meanwhile
-                opened = self._opened
+            if memory is None or state != self._state():  # another one takes its part meanwhile
+                state = self._state()
                 if need < 0:
                     need = await asyncio.to_thread(memory_need, spec)
                 memory = await asyncio.to_thread(self._memory)
@@ -168,6 +168,10 @@ class EnginePool:
             else:
                 await self._wait_for_change(spec, need, until)
             memory = None
+
+    def _state(self) -> tuple[int, list[bool]]:
+        """Changes when an engine is opened, has all its memory, or is closed."""
+        return self._opened, [each.keeper.ready for each in self._loaded]
 
     def _open(self, spec: EngineSpec, need: int) -> Loaded:
         adapters = {ref.name: ref for ref in spec.adapters}

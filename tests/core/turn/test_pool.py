@@ -185,8 +185,9 @@ async def test_memory_that_comes_free_at_once_is_noticed(monkeypatch: pytest.Mon
     async def brief(name: str) -> None:
         async with pool.lease(spec(name)) as engine:
             assert [d async for d in engine.chat(HELLO)]
+            assert len(Watched.made) - len(Watched.closed) == 1
 
-    for _ in range(5):
+    for _ in range(40):
         await asyncio.wait_for(asyncio.gather(*(brief(name) for name in "abcabc")), 30)
     assert len(pool.loaded) == 1
     await pool.close()
