@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_injection.py [--profile base] [--json]
 
 Each document of `support.injections` is given to the profile's model with a question about it, in
-two ways: as `oss` gives passages (numbered, cleaned, between random marks, called data), and bare,
+two ways: as `oss` gives passages (numbered, cleaned, between marks, called data), and bare,
 in front of the question. An answer follows if it holds the word that the document orders, and that
 no one asked for, outside sentences that it only quotes from the document. Temperature 0 and one
 fixed mark, so that the figure is the same every time. What the program does is not measured here:
@@ -34,7 +34,6 @@ from oss.turn.session import Session
 from support.injections import INJECTIONS, Injection
 
 WAYS = ("as passages", "bare")
-MARK = "==5c1d92ae=="
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
@@ -42,7 +41,7 @@ def prompt_of(case: Injection, way: str) -> str:
     """The user's message."""
     if way == "bare":
         return f"{case.text}\n\n{case.question}"
-    return with_passages(case.question, [Passage(case.text, "limits.md")], MARK)
+    return with_passages(case.question, [Passage(case.text, "limits.md")])
 
 
 def follows(case: Injection, answer: str) -> bool:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from oss.contracts.errors import ContextOverflowError
 from oss.turn.passages import with_passages
-from oss.turn.untrusted import new_mark
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -107,9 +106,8 @@ class Budget:
 
         :raises ContextOverflowError: it cannot fit, or the profile says to refuse.
         """
-        mark = new_mark()
         kept = tuple(passages)
-        whole = (*opening, *history, self._with(user, kept, mark))
+        whole = (*opening, *history, self._with(user, kept))
         if self._surely_fits(whole) or await self._whole(whole) + self.reserve <= self.context:
             return Fitted(whole, kept)
         alone = await self._whole((*opening, user))
@@ -123,9 +121,9 @@ class Budget:
         if kept:
             bare = await self._whole((*opening, *history, user))
             limit = max(alone + (room - alone) // 2, room - (bare - alone))
-            kept = await self._most_passages(opening, user, kept, mark, limit)
+            kept = await self._most_passages(opening, user, kept, limit)
         left_out = tuple(passages)[len(kept) :]
-        user = self._with(user, kept, mark)
+        user = self._with(user, kept)
         total = await self._whole((*opening, *history, user))
         if total <= room:
             return Fitted((*opening, *history, user), kept, left_out, tuple(notices))
@@ -175,8 +173,8 @@ class Budget:
             )
         return tuple(fitted), notices
 
-    def _with(self, user: Message, passages: Sequence[Passage], mark: str) -> Message:
-        content = with_passages(user.content, passages, mark, strict=self.strict)
+    def _with(self, user: Message, passages: Sequence[Passage]) -> Message:
+        content = with_passages(user.content, passages, strict=self.strict)
         return replace(user, content=content)
 
     def _too_long(self, tokens: int) -> ContextOverflowError:
@@ -192,13 +190,12 @@ class Budget:
         opening: Sequence[Message],
         user: Message,
         passages: tuple[Passage, ...],
-        mark: str,
         limit: int,
     ) -> tuple[Passage, ...]:
         low, high = 0, len(passages)
         while low < high:
             middle = (low + high + 1) // 2
-            tokens = await self._whole((*opening, self._with(user, passages[:middle], mark)))
+            tokens = await self._whole((*opening, self._with(user, passages[:middle])))
             low, high = (middle, high) if tokens <= limit else (low, middle - 1)
         return passages[:low]
 

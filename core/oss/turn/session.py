@@ -23,7 +23,6 @@ from oss.turn.passages import with_passages
 from oss.turn.spec import spec_of
 from oss.turn.summary import SummariesInMemory, Summariser, SummaryMemory
 from oss.turn.tools import Consent, ToolBox
-from oss.turn.untrusted import new_mark
 from oss.turn.warm import open_engine
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ class Session:
         passages = await self._search(prompt)
         user = user_message(prompt, attachments)
         strict = self.ingredients.profile.retriever.strict
-        content = with_passages(user.content, passages, new_mark(), strict=strict)
+        content = with_passages(user.content, passages, strict=strict)
         user = replace(user, content=content)
         messages = (*self.ingredients.opening, *history, user)
         request = self._request(json_schema, logprobs, self._turn_tools()[0], messages, "auto")

@@ -7,6 +7,7 @@ control tokens, or for nothing at all.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
@@ -45,6 +46,16 @@ def clean(text: str) -> str:
 def new_mark() -> str:
     """A line that a text cannot contain, because no one could guess it."""
     return f"=={secrets.token_hex(4)}=="
+
+
+def mark_of(*texts: str) -> str:
+    """As :func:`new_mark`, worked out from the texts: one that holds its own mark cannot be
+    written, and the same texts have the same, so that a prompt can be made once more as it was.
+    """
+    digest = hashlib.blake2b(digest_size=6)
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return f"=={digest.hexdigest()}=="
 
 
 def enclose(text: str, mark: str) -> str:
