@@ -6,7 +6,6 @@ with :func:`oss.retrieval.filters.holds` where it is not exact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from oss.contracts.filters import AllOf, AnyOf, Compare, Not, OneOf
@@ -23,18 +22,6 @@ if TYPE_CHECKING:
 Native = TypeVar("Native")
 _FIRST = 4
 _MORE = 8
-
-
-@dataclass(frozen=True)
-class Pushed(Generic[Native]):
-    """A filter in a store's words.
-
-    :param native: ``None`` restricts nothing.
-    :param exact: whether it lets through just what the filter does.
-    """
-
-    native: Native | None
-    exact: bool
 
 
 class Pushdown(Generic[Native]):
@@ -59,32 +46,30 @@ class Pushdown(Generic[Native]):
         self._any_of = any_of
         self._negate = negate
 
-    def translate(self, where: Filter | None) -> Pushed[Native]:
-        """As much of a filter as the store can say."""
+    def translate(self, where: Filter | None) -> tuple[Native | None, bool]:
+        """As much of a filter as the store can say; ``None`` restricts nothing. And whether that
+        lets through just what the filter does.
+        """
         if where is None:
-            return Pushed(None, True)
-        if isinstance(where, AllOf):
-            parts = [self.translate(part) for part in where.parts]
-            natives = [part.native for part in parts if part.native is not None]
-            exact = all(part.exact for part in parts)
-            return Pushed(_joined(natives, self._all_of), exact)
+            return None, True
         if isinstance(where, OneOf):
-            return self.translate(
-                AnyOf(tuple(Compare(where.field, "=", value) for value in where.values))
-            )
-        if isinstance(where, AnyOf):
+            where = AnyOf(tuple(Compare(where.field, "=", value) for value in where.values))
+        if isinstance(where, AllOf | AnyOf):
             parts = [self.translate(part) for part in where.parts]
-            natives = [part.native for part in parts if part.native is not None]
+            natives = [native for native, _ in parts if native is not None]
+            exact = all(exact for _, exact in parts)
+            if isinstance(where, AllOf):
+                return _joined(natives, self._all_of), exact
             if not natives or len(natives) < len(parts):
-                return Pushed(None, False)
-            return Pushed(_joined(natives, self._any_of), all(part.exact for part in parts))
+                return None, False
+            return _joined(natives, self._any_of), exact
         if isinstance(where, Not):
-            inner = self.translate(where.part)
-            if self._negate is None or inner.native is None or not inner.exact:
-                return Pushed(None, False)
-            return Pushed(self._negate(inner.native), True)
+            inner, exact = self.translate(where.part)
+            if self._negate is None or inner is None or not exact:
+                return None, False
+            return self._negate(inner), True
         native = self._compare(where) if _plain(where) else None
-        return Pushed(native, native is not None)
+        return native, native is not None
 
 
 def _joined(natives: list[Native], join: Callable[[list[Native]], Native]) -> Native | None:
