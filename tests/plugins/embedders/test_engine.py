@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oss.contracts.errors import CapabilityError, ConfigError, ModelError
+from oss.contracts.errors import CapabilityError, ConfigError, ModelError, UsageError
 from oss.testing.conformance.embedder import EmbedderConformance
 from oss.testing.fake_retrieval import word_vector
 from oss_plugins.embedders.engine import EngineEmbedder
@@ -89,7 +89,7 @@ async def test_prefixes_go_before_texts_and_questions(url: str) -> None:
 async def test_what_cannot_be(url: str) -> None:
     with pytest.raises(ConfigError, match="needs a model"):
         EngineEmbedder()
-    with pytest.raises(ConfigError, match="'url' of embedder"):
+    with pytest.raises(UsageError, match="embedder backend: 'url' is not of the form KEY=VALUE"):
         await EngineEmbedder(model="words", options=["url"]).embed_query("x")
     with pytest.raises(CapabilityError, match="has no embeddings"):
         await EngineEmbedder(model="words", backend="llamacpp").embed_query("x")
