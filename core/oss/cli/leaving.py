@@ -22,7 +22,7 @@ def leave(code: object) -> None:
         return
     try:
         _flush()
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # it has no other name; multiprocessing calls it so too
         _flush()
     except (OSError, ValueError):  # a closed pipe or stream: Python says so in its own way
         return

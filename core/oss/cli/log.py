@@ -192,8 +192,8 @@ def _page(conversation: Conversation, turns: Sequence[Turn]) -> str:
             for call in message.tool_calls:
                 text += f"\n[calls {call.name} {call.arguments}]"
             lines += ["", click.style(f"{message.role}:", **bold), _plain(text.strip())]
-        if turn.passages and turn.state == "done":
-            lines += ["", *sources_lines(cited_by(turn.answer, turn.passages), sys.stdout)]
+        if cited := cited_by(turn):
+            lines += ["", *sources_lines(cited, sys.stdout)]
     return "\n".join(lines)
 
 

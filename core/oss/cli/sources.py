@@ -35,9 +35,14 @@ def sources_lines(event: Cited, stream: TextIO) -> list[str]:
         passage = event.passages[number - 1]
         place = linked(passage, place_text(passage), stream)
         lines.append(f"  [{number}] {place}  {passage.score:.3f}")
-    if event.removed:
-        lines.append(f"  taken out, for there are no such passages: {' '.join(event.removed)}")
-    return lines
+    return [*lines, *(f"  {line}" for line in taken_out(event))]
+
+
+def taken_out(event: Cited) -> list[str]:
+    """The line about marks that named no passage, where there were such."""
+    if not event.removed:
+        return []
+    return [f"taken out, for there are no such passages: {' '.join(event.removed)}"]
 
 
 def place_text(passage: Passage) -> str:

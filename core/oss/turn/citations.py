@@ -12,18 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oss.contracts.retriever import Passage
+    from oss.store import Turn
 
 _MARK = re.compile(r"\[\s*\d{1,3}(?:\s*[,;]\s*\d{1,3})*\s*\]")
 _BEGUN = re.compile(r"\[[\s\d,;]{0,40}$")
 _NUMBER = re.compile(r"\d+")
 
 
-def cited_by(answer: str, passages: Sequence[Passage]) -> Cited:
-    """What a past answer cited of the passages that it was given."""
-    marks = CitationFilter(passages)
-    marks.feed(answer)
+def cited_by(turn: Turn) -> Cited | None:
+    """What the answer of a past turn cited; ``None`` where it had no passages, or was not whole."""
+    if not turn.passages or turn.state != "done":
+        return None
+    marks = CitationFilter(turn.passages)
+    marks.feed(turn.answer)
     marks.end()
-    return marks.event(answer)
+    return marks.event(turn.answer)
 
 
 class CitationFilter:

@@ -34,5 +34,5 @@ def replay(turn: Turn) -> Iterator[Event]:
         for call in message.tool_calls:
             calls[call.id] = call
             yield ToolCalled(call)
-    if turn.passages and turn.state == "done":
-        yield cited_by(turn.answer, turn.passages)
+    if cited := cited_by(turn):
+        yield cited

@@ -175,16 +175,13 @@ class TurnView(Vertical, Ground, can_focus=True):
             self._thought = None
 
     async def _sources(self, event: Cited) -> None:
-        from oss.cli.sources import chosen
+        from oss.cli.sources import chosen, taken_out
         from oss_plugins.tui.links import source_link
 
         title, numbers = chosen(event)
         links = [source_link(number, event.passages[number - 1]) for number in numbers]
-        lines = [Static(title), *links]
-        if event.removed:
-            marks = printable(" ".join(event.removed))
-            lines.append(Static(Content(f"taken out, for there are no such passages: {marks}")))
-        await self.body.mount(Vertical(*lines, classes="aside sources"))
+        after = [Static(Content(printable(line))) for line in taken_out(event)]
+        await self.body.mount(Vertical(Static(title), *links, *after, classes="aside sources"))
 
     async def _line(self, text: str, kind: str) -> Static:
         marks = {"notice": "·", "found": "◇", "tool": "⚙"}
